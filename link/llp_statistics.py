@@ -1,0 +1,193 @@
+"""Counts over the LLP annotations, small enough to ship with the package.
+
+The counts drive the simulator and the first chapter, so that neither needs the annotation
+files. They name no video. `python -m link.llp_statistics FOLDER` counts them again.
+
+The table's entries, C classes in the order of "classes":
+
+- "splits": for train, val and test, "videos", "weak" (C: videos with the class in their weak
+  label) and "labels" (entry n: videos with n labels).
+- "cooccurrence": (C, C), videos of all splits with both classes in their weak label; the
+  diagonal counts the class alone.
+- "evaluation": over val and test, (C) each, pairs of a video and a class that are "heard_only",
+  "seen_only", "both"; "neither" counts classes of the weak label that are not marked at all, and
+  "unlisted" those that are marked but not in the weak label; "equal" counts those of "both" whose
+  extents agree exactly; "audio_segments" and "visual_segments" count marked segments.
+- "extents": over val and test, how often each extent occurs. An extent is a string of T digits,
+  1 where the class is marked: "1111100000" is the first five seconds. "heard_only" and
+  "seen_only" hold one extent an entry, "both" the heard and the seen one, joined by a space.
+- "faults": for each event file its number of "rows", the "skipped" ones, how many of them
+  have each reason ("reasons"; a row can have several), and the number of different
+  "unknown_videos".
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from link.events import CLASSES
+from link.llp import EVENT_FILES, LLP, UNKNOWN_VIDEO, LLPError, Split, read_llp
+
+TABLE = "llp_statistics.json"
+SPLITS = ("train", "val", "test")
+
+
+def count_statistics(llp: LLP) -> dict:
+    """Count the table described above; every number in it is a Python int."""
+    splits = {name: getattr(llp, name) for name in SPLITS}
+    weak = np.concatenate([split.weak for split in splits.values()]).astype(np.int64)
+    evaluated = [llp.val, llp.test]
+    audio = np.concatenate([split.audio for split in evaluated])
+    visual = np.concatenate([split.visual for split in evaluated])
+    listed = np.concatenate([split.weak for split in evaluated])
+    return {
+        "classes": list(CLASSES),
+        "splits": {name: _count_split(split) for name, split in splits.items()},
+        "cooccurrence": (weak.T @ weak).tolist(),
+        "evaluation": _count_patterns(audio, visual, listed),
+        "extents": _count_extents(audio, visual),
+        "faults": {file: _count_faults(llp, file) for file in EVENT_FILES.values()},
+    }
+
+
+def load_statistics() -> dict:
+    """The table that ships with the package."""
+    return json.loads(resources.files("link").joinpath(TABLE).read_text(encoding="utf-8"))
+
+
+def write_statistics(statistics: dict, path: str | Path) -> None:
+    """Write the table as JSON, sorted, one line for each list of numbers and each extent."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(_format(statistics) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def headline(statistics: dict) -> dict[str, float]:
+    """The facts that motivate LINK, derived from the counts of val and test.
+
+    Keys: "heard", "seen", "both" (pairs of a video and a class); "never_seen" (share of what is
+    heard that is never seen in its video), "never_heard" (the reverse), "equal" (share of "both"
+    whose extents agree exactly) and "iou" (mean intersection over union of the two extents).
+    """
+    counts = {key: sum(values) for key, values in statistics["evaluation"].items()}
+    both = counts["both"]
+    heard = counts["heard_only"] + both
+    seen = counts["seen_only"] + both
+    pairs = statistics["extents"]["both"]
+    return {
+        "heard": heard,
+        "seen": seen,
+        "both": both,
+        "never_seen": counts["heard_only"] / heard,
+        "never_heard": counts["seen_only"] / seen,
+        "equal": counts["equal"] / both,
+        "iou": sum(extent_iou(*pair.split()) * count for pair, count in pairs.items()) / both,
+    }
+
+
+def extent_iou(first: str, second: str) -> float:
+    """Intersection over union of two extents, strings of T digits 0 and 1."""
+    pairs = list(zip(first, second, strict=True))
+    return pairs.count(("1", "1")) / (len(pairs) - pairs.count(("0", "0")))
+
+
+def _count_split(split: Split) -> dict:
+    return {
+        "videos": len(split),
+        "weak": split.weak.sum(axis=0).tolist(),
+        "labels": np.bincount(split.weak.sum(axis=1)).tolist(),
+    }
+
+
+def _count_patterns(audio: np.ndarray, visual: np.ndarray, listed: np.ndarray) -> dict:
+    heard, seen = audio.any(axis=1), visual.any(axis=1)
+    equal = heard & seen & (audio == visual).all(axis=1)
+    pairs = {
+        "heard_only": heard & ~seen,
+        "seen_only": seen & ~heard,
+        "both": heard & seen,
+        "equal": equal,
+        "neither": listed & ~heard & ~seen,
+        "unlisted": (heard | seen) & ~listed,
+    }
+    counts = {key: marked.sum(axis=0).tolist() for key, marked in pairs.items()}
+    counts["audio_segments"] = audio.sum(axis=(0, 1)).tolist()
+    counts["visual_segments"] = visual.sum(axis=(0, 1)).tolist()
+    return counts
+
+
+def _count_extents(audio: np.ndarray, visual: np.ndarray) -> dict:
+    extents: dict[str, Counter] = {
+        "heard_only": Counter(),
+        "seen_only": Counter(),
+        "both": Counter(),
+    }
+    for video, index in np.argwhere(audio.any(axis=1) | visual.any(axis=1)):
+        heard, seen = _extent(audio[video, :, index]), _extent(visual[video, :, index])
+        if "1" not in seen:
+            extents["heard_only"][heard] += 1
+        elif "1" not in heard:
+            extents["seen_only"][seen] += 1
+        else:
+            extents["both"][f"{heard} {seen}"] += 1
+    return {key: dict(counter) for key, counter in extents.items()}
+
+
+def _extent(active: np.ndarray) -> str:
+    return "".join("1" if value else "0" for value in active)
+
+
+def _count_faults(llp: LLP, file: str) -> dict:
+    skipped = [row for row in llp.skipped if row.file == file]
+    return {
+        "rows": llp.rows[file],
+        "skipped": len(skipped),
+        "reasons": dict(Counter(reason for row in skipped for reason in row.reasons)),
+        "unknown_videos": len(
+            {row.text.split("\t")[0] for row in skipped if UNKNOWN_VIDEO in row.reasons}
+        ),
+    }
+
+
+def _format(value: object, indent: str = "") -> str:
+    """JSON with sorted keys, lists of numbers on one line, so that a change is easy to read."""
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        items = [
+            f"{inner}{json.dumps(key)}: {_format(value[key], inner)}" for key in sorted(value)
+        ]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        items = [inner + _format(row, inner) for row in value]
+        return "[\n" + ",\n".join(items) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m link.llp_statistics",
+        description="Count LLP's annotations again and rewrite the table in the package.",
+        epilog="example: python -m link.llp_statistics data/llp",
+    )
+    parser.add_argument("folder", help="folder with the annotation files, AVVP_*.csv")
+    folder = parser.parse_args(arguments).folder
+    try:
+        statistics = count_statistics(read_llp(folder))
+    except LLPError as error:
+        print(error, file=sys.stderr)
+        return 1
+    path = Path(__file__).with_name(TABLE)
+    write_statistics(statistics, path)
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
