@@ -1,220 +1,45 @@
-"""A data set for LINK in memory and on disk.
+"""The feature store: a data set on disk, and the fixed map that audio features go through.
 
-A `Dataset` is three `Split`s (train, val, test) of plain numpy arrays. On disk it is a folder,
-the feature store: one ``.npy`` file an array for the whole data set, memory-mapped when it is
-opened, and one ``store.json`` that describes them.
-
-Shapes use N videos, T segments of one second (10 in LLP), C classes (25 in LLP).
+A store is a folder: one ``.npy`` file an array for the whole data set (train, val and test rows
+one after another), memory-mapped when it is opened, and one ``store.json`` that describes them.
+What a data set is stands in `link.dataset`; its names can be imported from here too.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-SPLITS = ("train", "val", "test")
+from link.dataset import (
+    AXES,
+    SPLITS,
+    TEXTS,
+    Dataset,
+    FeatureError,
+    Split,
+    blocks,
+    little_endian,
+)
+
+__all__ = [
+    "Dataset",
+    "FeatureError",
+    "Split",
+    "audio_map_matrix",
+    "open_store",
+    "verify_store",
+    "write_store",
+]
+
 STORE_FORMAT = "link-store"
 STORE_VERSION = 1
 HEADER = "store.json"
-
-# Axes of every array of a split: N videos, T segments, C classes, and a width a modality.
-# Arrays of one data set agree in every axis of the same name.
-_AXES = {
-    "audio": ("N", "T", "Da"),
-    "visual": ("N", "T", "Dv"),
-    "motion": ("N", "T", "Dm"),
-    "weak": ("N", "C"),
-    "audio_target": ("N", "T", "C"),
-    "visual_target": ("N", "T", "C"),
-    "audio_prior": ("N", "T", "C"),
-    "visual_prior": ("N", "T", "C"),
-    "audio_truth": ("N", "T", "C"),
-    "visual_truth": ("N", "T", "C"),
-}
-_FLOAT, _BOOL = (np.dtype(np.float32),), (np.dtype(np.bool_),)
-_DTYPES = {name: _BOOL for name in _AXES} | {
-    "audio": _FLOAT,
-    "visual": _FLOAT,
-    "motion": _FLOAT,
-    "audio_prior": _BOOL + _FLOAT,
-    "visual_prior": _BOOL + _FLOAT,
-}
-# A model that reads these must find them in every split; truth may be there for some only.
-_IN_ALL_OR_NONE = ("motion", "audio_prior", "visual_prior")
-_OPTIONAL = (*_IN_ALL_OR_NONE, "audio_truth", "visual_truth")
-_TEXTS = ("audio_text", "visual_text")
-
-
-class FeatureError(ValueError):
-    """Features or a store that cannot be used. The message names the file and the remedy.
-
-    `problems` lists every fault found as (path, reason); it is empty where there is only the
-    one that the message tells.
-    """
-
-    def __init__(self, message: str, problems: Sequence[tuple[Path, str]] = ()) -> None:
-        super().__init__(message)
-        self.problems = list(problems)
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """One split of a data set. Arrays may be read-only memory maps.
-
-    What a model may read is `audio`, `visual`, `motion` and the priors. Everything else derives
-    from labels: a model that is given `weak`, a target or a truth as input is told the answer.
-
-    names: N video names, ``<11-character id>_<start>_<end>`` in LLP.
-    audio, visual, motion: (N, T, width) float32 features; motion may be None.
-    weak: (N, C) bool, the video-level label. Supervision in training, never an input.
-    audio_target, visual_target: (N, T, C) bool, pseudo-labels filtered by the weak label. For
-        the training loss only: at test time they would hand the model the video's labels.
-    audio_prior, visual_prior: (N, T, C) bool or float32, or None. Pseudo-labels made without any
-        label: the only pseudo-labels that a model may see as input.
-    audio_truth, visual_truth: (N, T, C) bool, or None where nobody annotated segments (train).
-        For evaluation only.
-
-    Raises FeatureError when an array's shape or dtype is not the one above.
-    """
-
-    names: tuple[str, ...]
-    audio: np.ndarray
-    visual: np.ndarray
-    weak: np.ndarray
-    audio_target: np.ndarray
-    visual_target: np.ndarray
-    motion: np.ndarray | None = None
-    audio_prior: np.ndarray | None = None
-    visual_prior: np.ndarray | None = None
-    audio_truth: np.ndarray | None = None
-    visual_truth: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(self.names))
-        self._axis_sizes()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that this split has, by field name, in a fixed order."""
-        present = {name: getattr(self, name) for name in _AXES}
-        return {name: array for name, array in present.items() if array is not None}
-
-    def subset(self, indices: Any) -> "Split":
-        """The split's videos at `indices` (integers, a boolean mask or a slice), in that order."""
-        kept = np.arange(len(self))[indices]
-        arrays = {name: array[indices] for name, array in self.arrays().items()}
-        return Split(names=tuple(self.names[i] for i in kept), **arrays)
-
-    def _axis_sizes(self) -> dict[str, int]:
-        """Size of every named axis. Raises FeatureError where two arrays disagree."""
-        sizes = {"N": len(self.names)}
-        for name, axes in _AXES.items():
-            array = getattr(self, name)
-            if array is None and name in _OPTIONAL:
-                continue
-            if not isinstance(array, np.ndarray):
-                raise FeatureError(f"{name} must be a numpy array, not {type(array).__name__}")
-            if array.dtype not in _DTYPES[name]:
-                wanted = " or ".join(str(dtype) for dtype in _DTYPES[name])
-                raise FeatureError(f"{name} is {array.dtype}; it must be {wanted}")
-            expected = ", ".join(f"{x}={sizes[x]}" if x in sizes else x for x in axes)
-            agrees = array.ndim == len(axes) and all(
-                sizes.setdefault(axis, size) == size
-                for axis, size in zip(axes, array.shape, strict=True)
-            )
-            if not agrees:
-                raise FeatureError(
-                    f"{name} has shape {array.shape}; expected ({expected}) for "
-                    f"{len(self.names)} names"
-                )
-        return sizes
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A whole data set: what training, evaluation and the feature store work on.
-
-    name: how reports call it. simulated: True where no recording stands behind the numbers.
-    classes: C class names, in the order of the class axis.
-    audio_text, visual_text: (C, Dta), (C, Dtv) float32 text features of the class captions, or
-        None where the text encoders were not at hand.
-    provenance: anything JSON can hold (encoder names, seed, what was left out, ...).
-
-    Raises FeatureError when splits disagree with each other or with the classes.
-    """
-
-    name: str
-    simulated: bool
-    classes: tuple[str, ...]
-    train: Split
-    val: Split
-    test: Split
-    audio_text: np.ndarray | None = None
-    visual_text: np.ndarray | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))
-        expected = {**self.train._axis_sizes(), "C": len(self.classes)}
-        for split_name, split in self.splits().items():
-            for axis, size in split._axis_sizes().items():
-                if axis != "N" and size != expected.get(axis, size):
-                    raise FeatureError(
-                        f"{split_name} has {axis}={size}, but the data set has {expected[axis]}"
-                    )
-            for name in _IN_ALL_OR_NONE:
-                mine, first = getattr(split, name), getattr(self.train, name)
-                if (mine is None) != (first is None) or (
-                    mine is not None and mine.dtype != first.dtype
-                ):
-                    raise FeatureError(f"{name} must be alike in all splits, or None in all")
-        for name in _TEXTS:
-            text = getattr(self, name)
-            if text is None:
-                continue
-            if text.ndim != 2 or len(text) != len(self.classes) or text.dtype != np.float32:
-                raise FeatureError(
-                    f"{name} is {text.dtype} {text.shape}; expected float32, "
-                    f"one row for each of {len(self.classes)} classes"
-                )
-
-    def splits(self) -> dict[str, Split]:
-        """The three splits by name, in the order of the store."""
-        return {name: getattr(self, name) for name in SPLITS}
-
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of everything that training and evaluation read.
-
-        Covers class and video names and every array with its shape and dtype; values enter as
-        little-endian bytes in C order, so it is the same on every machine, in memory or mapped.
-        `name` and `provenance` are left out: they describe the numbers, they are not read.
-        """
-        digest = hashlib.sha256()
-
-        def add(label: str, array: np.ndarray) -> None:
-            description = [label, _little_endian(array.dtype).str, list(array.shape)]
-            digest.update(json.dumps(description).encode())
-            for block in _blocks(array):
-                digest.update(block)
-
-        digest.update(json.dumps(["classes", *self.classes]).encode())
-        for name in _TEXTS:
-            if getattr(self, name) is not None:
-                add(name, getattr(self, name))
-        for split_name, split in self.splits().items():
-            digest.update(json.dumps([split_name, *split.names]).encode())
-            for name, array in split.arrays().items():
-                add(name, array)
-        return digest.hexdigest()
+_HEADER_KEYS = {"name", "simulated", "classes", "sizes", "provenance", "arrays", "names"}
+_ENTRY_KEYS = {"file", "shape", "dtype", "bytes", "sha256"}
 
 
 def write_store(path: str | Path, dataset: Dataset, overwrite: bool = False) -> Path:
@@ -249,30 +74,22 @@ def write_store(path: str | Path, dataset: Dataset, overwrite: bool = False) -> 
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    replaced = partial.with_suffix(".replaced")
     try:
         partial.mkdir()
-        for name in _AXES:
+        for name in AXES:
             having = [key for key, split in dataset.splits().items() if name in split.arrays()]
             if having:
                 parts = [dataset.splits()[key].arrays()[name] for key in having]
                 entry = _write_array(partial / f"{name}.npy", parts)
                 header["arrays"][name] = {"splits": having, **entry}
-        for name in _TEXTS:
+        for name in TEXTS:
             if getattr(dataset, name) is not None:
                 entry = _write_array(partial / f"{name}.npy", [getattr(dataset, name)])
                 header["arrays"][name] = entry
         (partial / HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
-        if path.exists():
-            path.rename(replaced)
-        partial.rename(path)
-    except BaseException:
-        if replaced.exists() and not path.exists():
-            replaced.rename(path)
-        raise
+        _put_in_place(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
     return path
 
 
@@ -294,15 +111,15 @@ def open_store(path: str | Path) -> Dataset:
     if problems:
         raise _damage(path, problems)
     stored = {name: _map_array(path, entry) for name, entry in header["arrays"].items()}
-    texts = {name: stored.pop(name, None) for name in _TEXTS}
+    texts = {name: stored.pop(name, None) for name in TEXTS}
     splits: dict[str, dict[str, np.ndarray]] = {name: {} for name in SPLITS}
-    for name, array in stored.items():
-        start = 0
-        for split_name in header["arrays"][name]["splits"]:
-            stop = start + header["sizes"][split_name]
-            splits[split_name][name] = array[start:stop]
-            start = stop
     try:
+        for name, array in stored.items():
+            start = 0
+            for split_name in header["arrays"][name]["splits"]:
+                stop = start + header["sizes"][split_name]
+                splits[split_name][name] = array[start:stop]
+                start = stop
         return Dataset(
             name=header["name"],
             simulated=header["simulated"],
@@ -311,7 +128,7 @@ def open_store(path: str | Path) -> Dataset:
             **texts,
             provenance=header["provenance"],
         )
-    except (FeatureError, TypeError) as error:
+    except (FeatureError, KeyError, TypeError) as error:
         raise _damage(path, [(path / HEADER, str(error))]) from error
 
 
@@ -371,26 +188,30 @@ def _keys_kernel(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
 
 
-def _little_endian(dtype: np.dtype) -> np.dtype:
-    return dtype.newbyteorder("<")
-
-
-def _blocks(array: np.ndarray, rows: int = 256) -> Iterator[memoryview]:
-    """The array's bytes, little-endian, C order, some rows at a time."""
-    for start in range(0, len(array), rows):
-        block = np.ascontiguousarray(array[start : start + rows], _little_endian(array.dtype))
-        yield block.reshape(-1).view(np.uint8).data
+def _put_in_place(partial: Path, path: Path) -> None:
+    """Renames `partial` to `path`; a store already there goes only once the new one stands."""
+    if not path.exists():
+        partial.rename(path)
+        return
+    replaced = partial.with_suffix(".replaced")
+    path.rename(replaced)
+    try:
+        partial.rename(path)
+    except BaseException:
+        replaced.rename(path)
+        raise
+    shutil.rmtree(replaced)
 
 
 def _write_array(file: Path, parts: list[np.ndarray]) -> dict[str, Any]:
     """Writes the parts one after another as one .npy file; returns its entry in the header."""
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    dtype = _little_endian(parts[0].dtype)
+    dtype = little_endian(parts[0].dtype)
     with open(file, "wb") as stream:
         description = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, description)
         for part in parts:
-            for block in _blocks(part):
+            for block in blocks(part):
                 stream.write(block)
     with open(file, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
@@ -398,7 +219,7 @@ def _write_array(file: Path, parts: list[np.ndarray]) -> dict[str, Any]:
         "file": file.name,
         "shape": list(shape),
         "dtype": dtype.str,
-        "bytes": os.path.getsize(file),
+        "bytes": file.stat().st_size,
         "sha256": digest.hexdigest(),
     }
 
@@ -420,6 +241,9 @@ def _read_header(path: Path) -> dict[str, Any]:
             f"{path / HEADER} is of format {header['format']!r}, version {version!r}; this "
             f"package reads {STORE_FORMAT!r}, version {STORE_VERSION}: write the store again"
         )
+    entries = header.get("arrays", {}).values()
+    if not (header.keys() >= _HEADER_KEYS and all(e.keys() >= _ENTRY_KEYS for e in entries)):
+        raise _damage(path, [(path / HEADER, "incomplete")])
     return header
 
 
