@@ -1,0 +1,141 @@
+"""The ten F-scores in which audio-visual video parsing is reported.
+
+The definitions are those of the evaluation code of Tian et al. (ECCV 2020), which every later paper
+uses: an F-score for each video and class, averaged over the classes that occur in the prediction or
+in the truth of that video, then over videos. A video in which nothing is predicted and nothing is
+true scores 1.
+"""
+
+import torch
+from torch import Tensor
+
+LEVELS = ("segment", "event")
+KINDS = ("audio", "visual", "audio_visual", "type", "event")
+SCORES = tuple(f"{level}/{kind}" for level in LEVELS for kind in KINDS)
+
+#: A predicted and a true event match if their intersection over union is at least this.
+MATCHING_IOU = 0.5
+
+
+def parsing_scores(pred_audio, pred_visual, true_audio, true_visual) -> dict[str, float]:
+    """Return the ten published figures, in percent.
+
+    Parameters
+    ----------
+    pred_audio, pred_visual, true_audio, true_visual
+        Boolean arrays or tensors of shape (videos, segments, classes), all four alike. Tensors
+        stay on their device.
+
+    Returns
+    -------
+    dict
+        Keys ``segment/audio``, ``segment/visual``, ``segment/audio_visual``, ``segment/type`` (the
+        mean of the former three) and ``segment/event`` (true and false positives of both
+        modalities pooled), and the same five below ``event/``, where runs of segments are compared
+        at an intersection over union of 0.5.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, are not three-dimensional, or there is no video.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.zeros((1, 10, 25), dtype=bool)
+    >>> truth[0, 2:5, 3] = True
+    >>> parsing_scores(truth, truth, truth, truth)["event/audio_visual"]
+    100.0
+    """
+    per_video = video_scores(pred_audio, pred_visual, true_audio, true_visual)
+    mean = {name: 100 * scores.mean().item() for name, scores in per_video.items()}
+    for level in LEVELS:
+        mean[f"{level}/type"] = sum(mean[f"{level}/{kind}"] for kind in KINDS[:3]) / 3
+    return {name: mean[name] for name in SCORES}
+
+
+def video_scores(pred_audio, pred_visual, true_audio, true_visual) -> dict[str, Tensor]:
+    """Return the F-scores of every video, before they are averaged.
+
+    Takes what :func:`parsing_scores` takes. Returns float64 tensors of shape (videos,), in [0, 1],
+    on the device of the input, for every figure but the two ``type`` ones, which are defined on
+    averages.
+    """
+    pred = _stack_modalities(pred_audio, pred_visual)
+    true = _stack_modalities(true_audio, true_visual)
+    if pred.shape != true.shape:
+        raise ValueError(
+            f"prediction and truth differ in shape: {tuple(pred.shape[1:])} and "
+            f"{tuple(true.shape[1:])}; both must be (videos, segments, classes)"
+        )
+    scores = {}
+    for level, count in (("segment", segment_counts), ("event", event_counts)):
+        counts = count(pred, true).double()
+        both_modalities = counts[:, :2].sum(dim=1)
+        for index, kind in enumerate(KINDS[:3]):
+            scores[f"{level}/{kind}"] = _mean_f_score(counts[:, index])
+        scores[f"{level}/event"] = _mean_f_score(both_modalities)
+    return scores
+
+
+def segment_counts(pred: Tensor, true: Tensor) -> Tensor:
+    """Count true positive, false positive and false negative segments.
+
+    ``pred`` and ``true`` are boolean, (..., segments, classes); the result is int64,
+    (3, ..., classes).
+    """
+    return torch.stack([(pred & true).sum(-2), (pred & ~true).sum(-2), (~pred & true).sum(-2)])
+
+
+def event_counts(pred: Tensor, true: Tensor) -> Tensor:
+    """Count matched events, unmatched predicted events and unmatched true events.
+
+    An event is a maximal run of segments of one class. Shapes are those of
+    :func:`segment_counts`.
+
+    Matching needs no assignment: two true events are at least one segment apart, so a predicted
+    event that covered half of its union with each of them would be longer than itself. Every event
+    therefore matches one other at most, and a matching pair is counted once, at the first segment
+    that the two share.
+    """
+    pred_start, pred_end = _runs(pred)
+    true_start, true_end = _runs(true)
+    segment = torch.arange(pred.shape[-2], device=pred.device).unsqueeze(-1)
+    first_shared = pred & true & (segment == torch.maximum(pred_start, true_start))
+    shared = torch.minimum(pred_end, true_end) - torch.maximum(pred_start, true_start)
+    # Runs that share a segment have no gap between them, so their union is their hull.
+    union = torch.maximum(pred_end, true_end) - torch.minimum(pred_start, true_start)
+    matched = (first_shared & (shared >= MATCHING_IOU * union)).sum(-2)
+    predicted = (pred & (segment == pred_start)).sum(-2)
+    actual = (true & (segment == true_start)).sum(-2)
+    return torch.stack([matched, predicted - matched, actual - matched])
+
+
+def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
+    """For every active segment, the first segment of its run and the one after its last."""
+    segments = grid.shape[-2]
+    segment = torch.arange(segments, device=grid.device).unsqueeze(-1)
+    last_gap = torch.where(grid, -1, segment).cummax(dim=-2).values
+    next_gap = torch.where(grid, segments, segment).flip(-2).cummin(dim=-2).values.flip(-2)
+    return last_gap + 1, next_gap
+
+
+def _stack_modalities(audio, visual) -> Tensor:
+    """Stack audio, visual and audio-visual grids into (3, videos, segments, classes)."""
+    audio, visual = torch.as_tensor(audio).bool(), torch.as_tensor(visual).bool()
+    if audio.ndim != 3 or audio.shape != visual.shape or len(audio) == 0:
+        raise ValueError(
+            "audio and visual grids must have one shape (videos, segments, classes) with at least "
+            f"one video; got {tuple(audio.shape)} and {tuple(visual.shape)}"
+        )
+    return torch.stack([audio, visual, audio & visual])
+
+
+def _mean_f_score(counts: Tensor) -> Tensor:
+    """Average the F-scores of the classes that occur; 1 where none does. (3, V, C) -> (V,)."""
+    true_positive, false_positive, false_negative = counts
+    denominator = 2 * true_positive + false_positive + false_negative
+    occurs = denominator > 0
+    f_score = torch.where(occurs, 2 * true_positive / denominator.clamp(min=1), 0.0)
+    classes = occurs.sum(-1)
+    return torch.where(classes > 0, f_score.sum(-1) / classes.clamp(min=1), 1.0)

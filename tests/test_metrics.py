@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from link.metrics import SCORES, event_counts, parsing_scores, video_scores
+
+GOLDEN = Path(__file__).parents[1].parent / "shared" / "golden" / "metrics.npz"
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"{GOLDEN} is not at hand")
+
+
+def golden():
+    stored = np.load(GOLDEN)
+    shape = tuple(stored["shape"])
+    names = ["pred_audio", "pred_visual", "true_audio", "true_visual"]
+    grids = [np.unpackbits(stored[n])[: np.prod(shape)].reshape(shape).astype(bool) for n in names]
+    return grids, stored
+
+
+@needs_golden
+def test_every_video_scores_as_the_reference_evaluation():
+    grids, stored = golden()
+    scores = video_scores(*grids)
+    for name, expected in zip(stored["columns"], stored["per_video"].T, strict=True):
+        np.testing.assert_allclose(scores[str(name)].numpy(), expected, atol=1e-9, rtol=0)
+
+
+@needs_golden
+def test_the_ten_figures_are_those_of_the_reference_evaluation():
+    grids, stored = golden()
+    expected = json.loads(str(stored["aggregate"]))
+    scores = parsing_scores(*grids)
+    assert set(scores) == set(expected) == set(SCORES)
+    for name in SCORES:
+        assert scores[name] == pytest.approx(expected[name], abs=1e-9, rel=0)
+
+
+def slow_event_counts(pred, true):
+    """Events by walking along the segments, matches by comparing every pair of them."""
+
+    def events(sequence):
+        runs, run = [], []
+        for index, active in enumerate([*sequence, False]):
+            if active:
+                run.append(index)
+            elif run:
+                runs.append(set(run))
+                run = []
+        return runs
+
+    def has_match(event, others):
+        return any(2 * len(event & other) >= len(event | other) for other in others)
+
+    predicted, actual = events(pred), events(true)
+    matched = sum(has_match(event, actual) for event in predicted)
+    missed = sum(not has_match(event, predicted) for event in actual)
+    return matched, len(predicted) - matched, missed
+
+
+@settings(max_examples=300)
+@given(st.integers(1, 14).flatmap(lambda n: st.tuples(*[st.lists(st.booleans(), min_size=n, max_size=n)] * 2)))
+def test_events_are_counted_as_by_comparing_every_pair(sequences):
+    pred, true = sequences
+    counts = event_counts(torch.tensor(pred)[:, None], torch.tensor(true)[:, None])
+    assert tuple(counts.flatten().tolist()) == slow_event_counts(pred, true)
+
+
+def random_grids(seed, videos=20, density=0.3):
+    return np.random.default_rng(seed).random((4, videos, 10, 25)) < density
+
+
+def test_swapping_prediction_and_truth_changes_nothing():
+    pred_audio, pred_visual, true_audio, true_visual = random_grids(0)
+    there = parsing_scores(pred_audio, pred_visual, true_audio, true_visual)
+    back = parsing_scores(true_audio, true_visual, pred_audio, pred_visual)
+    assert there == pytest.approx(back)
+
+
+def test_the_order_of_videos_and_classes_does_not_matter():
+    grids = random_grids(1)
+    rng = np.random.default_rng(2)
+    shuffled = grids[:, rng.permutation(20)][..., rng.permutation(25)]
+    assert parsing_scores(*grids) == pytest.approx(parsing_scores(*shuffled))
+
+
+def test_a_perfect_and_an_empty_prediction():
+    _, _, audio, visual = random_grids(3)
+    assert set(parsing_scores(audio, visual, audio, visual).values()) == {100.0}
+    nothing = np.zeros_like(audio)
+    assert set(parsing_scores(nothing, nothing, audio, visual).values()) == {0.0}
+    assert set(parsing_scores(nothing, nothing, nothing, nothing).values()) == {100.0}
+
+
+def test_tensors_and_arrays_score_alike():
+    grids = random_grids(4)
+    assert parsing_scores(*grids) == parsing_scores(*map(torch.from_numpy, grids))
+
+
+@pytest.mark.parametrize("shape", [(10, 25), (0, 10, 25)])
+def test_a_grid_of_the_wrong_shape_is_refused(shape):
+    grid = np.zeros(shape, dtype=bool)
+    with pytest.raises(ValueError, match="videos, segments, classes"):
+        parsing_scores(grid, grid, grid, grid)
+
+
+def test_prediction_and_truth_of_different_shapes_are_refused():
+    pred, true = np.zeros((2, 10, 25), dtype=bool), np.zeros((2, 8, 25), dtype=bool)
+    with pytest.raises(ValueError, match="differ in shape"):
+        parsing_scores(pred, pred, true, true)
