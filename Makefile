@@ -15,7 +15,7 @@ STRICT := $(BUILD)/strict
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=$(BUILD)/notebooks/%)
 PACKAGE := $(sort $(shell find link -name '*.py' -o -name '*.json'))
-TESTS := $(sort $(shell find tests tools -name '*.py'))
+TESTS := $(sort $(shell find tests -name '*.py'))
 PROSE := _config.yml _toc.yml $(sort $(wildcard book/*))
 TRACKED := $(sort $(wildcard $(shell git ls-files --cached --others --exclude-standard)))
 
@@ -131,7 +131,7 @@ notebooks: $(DONE)/notebooks
 $(DONE)/notebooks: $(NOTEBOOKS) $(CODE)
 	@echo "notebooks against their stored outputs"
 	@env -u LINK_DATASET $(BIN)/python -m pytest --nbval --nbval-current-env --durations 10 \
-		$(or $(if $(filter-out %.ipynb,$?),$(NOTEBOOKS),$(filter %.ipynb,$?)),--collect-only)
+		$(if $(filter-out %.ipynb,$?),$(NOTEBOOKS),$(filter %.ipynb,$?))
 	@mkdir -p $(@D) && touch $@
 
 
@@ -151,7 +151,7 @@ lab: $(ENVIRONMENT)
 
 clean:
 	@rm -rf $(BUILD) .pytest_cache .ruff_cache .hypothesis *.egg-info
-	@find link tests tools notebooks -name __pycache__ -exec rm -rf {} +
+	@find link tests notebooks -name __pycache__ -exec rm -rf {} +
 
 clean-all: clean
 	@rm -rf .venv
