@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from link.events import CLASSES
+from link.events import CLASSES, SEGMENTS
 from link.llp import EVENT_FILES, LLP, UNKNOWN_VIDEO, LLPError, Split, read_llp
 
 TABLE = "llp_statistics.json"
@@ -96,6 +96,62 @@ def extent_iou(first: str, second: str) -> float:
     """Intersection over union of two extents, strings of T digits 0 and 1."""
     pairs = list(zip(first, second, strict=True))
     return pairs.count(("1", "1")) / (len(pairs) - pairs.count(("0", "0")))
+
+
+def extent_relation(heard: str, seen: str) -> str:
+    """How two extents lie to each other, one of the keys of `extent_relations`."""
+    heard_seconds = {second for second, digit in enumerate(heard) if digit == "1"}
+    seen_seconds = {second for second, digit in enumerate(seen) if digit == "1"}
+    if heard_seconds == seen_seconds:
+        return "equal"
+    if heard_seconds < seen_seconds:
+        return "heard within seen"
+    if seen_seconds < heard_seconds:
+        return "seen within heard"
+    return "overlapping" if heard_seconds & seen_seconds else "disjoint"
+
+
+def extent_relations(statistics: dict) -> dict[str, int]:
+    """How many of the pairs heard and seen have extents that are equal, nested and so on."""
+    keys = ("equal", "heard within seen", "seen within heard", "overlapping", "disjoint")
+    counts = dict.fromkeys(keys, 0)
+    for pair, count in statistics["extents"]["both"].items():
+        counts[extent_relation(*pair.split())] += count
+    return counts
+
+
+def agreement(statistics: dict) -> dict[str, float]:
+    """How much of the exact agreement of heard and seen extents is agreement in time.
+
+    Shares of the pairs heard and seen: "equal"; "whole_video", those that are heard and seen in
+    every second; "equal_among_the_rest", the equal ones where those are left out; and "by_chance",
+    the share that would be equal had each heard extent met a seen extent drawn at random.
+    """
+    pairs = statistics["extents"]["both"]
+    heard, seen = _extents_of_both(statistics, 0), _extents_of_both(statistics, 1)
+    total = sum(pairs.values())
+    equal = extent_relations(statistics)["equal"]
+    always = "1" * SEGMENTS
+    whole = pairs.get(f"{always} {always}", 0)
+    return {
+        "equal": equal / total,
+        "whole_video": whole / total,
+        "equal_among_the_rest": (equal - whole) / (total - whole),
+        "by_chance": sum(count * seen[extent] for extent, count in heard.items()) / total**2,
+    }
+
+
+def marked_extents(statistics: dict, modality: str) -> Counter:
+    """How often each extent occurs among all that is heard ("audio") or seen ("visual")."""
+    side, alone = {"audio": (0, "heard_only"), "visual": (1, "seen_only")}[modality]
+    return _extents_of_both(statistics, side) + Counter(statistics["extents"][alone])
+
+
+def _extents_of_both(statistics: dict, side: int) -> Counter:
+    counts: Counter = Counter()
+    for pair, count in statistics["extents"]["both"].items():
+        counts[pair.split()[side]] += count
+    return counts
 
 
 def _count_split(split: Split) -> dict:

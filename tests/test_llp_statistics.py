@@ -12,11 +12,15 @@ from link.events import CLASSES
 from link.llp import LLP, Skipped, Split, read_llp
 from link.llp_statistics import (
     TABLE,
+    agreement,
     count_statistics,
     extent_iou,
+    extent_relation,
+    extent_relations,
     headline,
     load_statistics,
     main,
+    marked_extents,
     write_statistics,
 )
 
@@ -99,6 +103,49 @@ def test_extent_iou():
     assert extent_iou("1100", "0011") == 0
     with pytest.raises(ValueError):
         extent_iou("110", "1100")
+
+
+def test_relations_of_extents():
+    assert extent_relation("1100", "1100") == "equal"
+    assert extent_relation("0100", "1100") == "heard within seen"
+    assert extent_relation("1111", "1001") == "seen within heard"
+    assert extent_relation("1100", "0110") == "overlapping"
+    assert extent_relation("1100", "0011") == "disjoint"
+    relations = extent_relations(count_statistics(made_up()))
+    assert relations == {
+        "equal": 1,
+        "heard within seen": 0,
+        "seen within heard": 0,
+        "overlapping": 1,
+        "disjoint": 0,
+    }
+
+
+def test_extents_of_a_modality_are_those_of_its_events_however_they_occur():
+    table = count_statistics(made_up())
+    assert marked_extents(table, "audio") == {
+        "0000000001": 1,
+        "1111000000": 1,
+        "0000011111": 1,
+    }
+    assert marked_extents(table, "visual") == {"0011110000": 1, "0000011111": 1}
+
+
+def test_agreement_is_that_of_pairs_written_out_one_by_one():
+    table = load_statistics()
+    pairs = [
+        pair.split() for pair, count in table["extents"]["both"].items() for _ in range(count)
+    ]
+    whole = ["1" * 10, "1" * 10]
+    rest = [pair for pair in pairs if pair != whole]
+    # Every heard extent against every seen one is what drawing at random comes to on average.
+    heard = np.array([pair[0] for pair in pairs])
+    seen = np.array([pair[1] for pair in pairs])
+    found = agreement(table)
+    assert found["equal"] == pytest.approx(headline(table)["equal"])
+    assert found["whole_video"] == pytest.approx(pairs.count(whole) / len(pairs))
+    assert found["equal_among_the_rest"] == pytest.approx(np.mean([a == b for a, b in rest]))
+    assert found["by_chance"] == pytest.approx((heard[:, None] == seen[None, :]).mean())
 
 
 @needs_llp
