@@ -1,0 +1,197 @@
+"""The ablation: TSAM x S-LOSS x PLSIM, all eight combinations, over seeds.
+
+Every combination is trained with the same seeds, so that two of them are compared seed by seed: the
+interval of a paired difference leaves out what the seed does to both. The loss's two uni-modal
+terms, which the paper adds and VALOR lacks, are on in all eight; their own effect is the difference
+between the first combination and VALOR.
+"""
+
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from link.dataset import Dataset
+from link.model import LinkConfig
+from link.training import TrainingConfig, fit
+
+MODULES = {"tsam": "TSAM", "s_loss": "S-LOSS", "plsim": "PLSIM"}
+BASELINE = "no module"
+VALOR = "VALOR++"
+
+
+class Interval(NamedTuple):
+    """A mean over seeds with the bounds of its confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        return not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trained network: which variant, from which seed, and its ten scores on the test split."""
+
+    variant: str
+    seed: int
+    scores: dict[str, float]
+    best_epoch: int
+
+
+def variants(config: LinkConfig) -> dict[str, LinkConfig]:
+    """VALOR++ and the eight combinations by name, from the baseline to all of LINK."""
+    combinations = itertools.product((False, True), repeat=len(MODULES))
+    eight = sorted(combinations, key=lambda on: (sum(on), [not x for x in on]))
+    valor = replace(config, **dict.fromkeys((*MODULES, "unimodal_terms", "keep_weight"), False))
+    named = {VALOR: valor}
+    for on in eight:
+        switches = dict(zip(MODULES, on, strict=True))
+        named[variant_name(switches)] = replace(config, **switches, unimodal_terms=True)
+    return named
+
+
+def variant_name(switches: dict[str, bool]) -> str:
+    """``TSAM + PLSIM`` for these two on; ``no module`` for none."""
+    return " + ".join(MODULES[name] for name in MODULES if switches[name]) or BASELINE
+
+
+def run_ablation(
+    dataset: Dataset,
+    config: LinkConfig,
+    training: TrainingConfig,
+    seeds: Sequence[int],
+    jobs: int = 1,
+    on_record: Callable[[Record], None] | None = None,
+) -> list[Record]:
+    """Train every variant from every seed.
+
+    Parameters
+    ----------
+    config, training
+        Sizes, and how to train; switches and seed are replaced.
+    jobs
+        Trainings at a time, each on one thread in a process of its own. The result does not depend
+        on it. With 1, everything happens in this process.
+    on_record
+        Called with each result as it comes.
+
+    Returns
+    -------
+    list of Record
+        In the order of :func:`variants` and ``seeds``.
+    """
+    work = [
+        (name, variant, replace(training, seed=seed))
+        for name, variant in variants(config).items()
+        for seed in seeds
+    ]
+    records = []
+    for record in _run(dataset, work, jobs):
+        records.append(record)
+        if on_record is not None:
+            on_record(record)
+    return records
+
+
+def score_intervals(
+    records: Sequence[Record], score: str, level: float = 0.95
+) -> dict[str, Interval]:
+    """For each variant the mean of a score over seeds, with its confidence interval."""
+    return {
+        variant: interval(list(by_seed.values()), level)
+        for variant, by_seed in _table(records, score).items()
+    }
+
+
+def differences(
+    records: Sequence[Record], score: str, baseline: str = BASELINE, level: float = 0.95
+) -> dict[str, Interval]:
+    """For each other variant its difference to the baseline, paired by seed, in points."""
+    table = _table(records, score)
+    base = table.pop(baseline)
+    return {
+        variant: interval([by_seed[seed] - base[seed] for seed in base], level)
+        for variant, by_seed in table.items()
+    }
+
+
+def module_effects(
+    records: Sequence[Record], score: str, level: float = 0.95
+) -> dict[str, Interval]:
+    """What switching one module on does, averaged over the four settings of the other two.
+
+    The average is taken for each seed before the interval, so that seeds are what is sampled.
+    """
+    table = _table(records, score)
+    effects = {}
+    for module, title in MODULES.items():
+        others = [name for name in MODULES if name != module]
+        per_seed = []
+        for seed in table[BASELINE]:
+            gains = []
+            for on in itertools.product((False, True), repeat=len(others)):
+                rest = dict(zip(others, on, strict=True))
+                with_it, without = (
+                    table[variant_name({**rest, module: switch})][seed] for switch in (True, False)
+                )
+                gains.append(with_it - without)
+            per_seed.append(np.mean(gains))
+        effects[title] = interval(per_seed, level)
+    return effects
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Mean and Student's t confidence interval. ValueError for fewer than two values."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        raise ValueError("a confidence interval needs two seeds or more")
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * error
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def _table(records: Sequence[Record], score: str) -> dict[str, dict[int, float]]:
+    table: dict[str, dict[int, float]] = {}
+    for record in records:
+        table.setdefault(record.variant, {})[record.seed] = record.scores[score]
+    return table
+
+
+def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[Record]:
+    if jobs == 1:
+        for item in work:
+            yield _train(dataset, *item)
+        return
+    # A forked process would inherit torch's threads in an undefined state.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, _start_worker, (dataset,)) as pool:
+        yield from pool.map(_train_in_worker, work)
+
+
+def _train(dataset: Dataset, name: str, config: LinkConfig, training: TrainingConfig) -> Record:
+    fitted = fit(dataset, config, training)
+    return Record(name, training.seed, fitted.scores["test"], fitted.best_epoch)
+
+
+_worker_dataset: Dataset | None = None
+
+
+def _start_worker(dataset: Dataset) -> None:
+    global _worker_dataset
+    _worker_dataset = dataset
+    torch.set_num_threads(1)
+
+
+def _train_in_worker(item: tuple) -> Record:
+    return _train(_worker_dataset, *item)

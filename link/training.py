@@ -1,0 +1,340 @@
+"""Training: fit on the train split, select the epoch on the validation split, evaluate once.
+
+The loop is VALOR's: AdamW, ten epochs of linear warm-up and a cosine after that, the gradient's
+norm clipped, and the epoch with the best segment-level ``type`` score on the validation split kept.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from link.dataset import Dataset, Split
+from link.metrics import parsing_scores
+from link.model import LINK, LinkConfig, decide
+from link.runs import RunFolder
+
+#: The score that chooses the epoch, on the validation split; the choice of VALOR's code.
+SELECTION_SCORE = "segment/type"
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. The defaults are those of VALOR++.
+
+    Attributes
+    ----------
+    epochs, batch_size
+        Passes over the train split, and videos a step.
+    learning_rate, final_learning_rate, warmup_epochs
+        Peak and end of the schedule (see :func:`learning_rate`).
+    beta1, beta2, weight_decay
+        AdamW's. Scalar parameters (TSAM's alpha and beta, S-LOSS's mu) are not decayed.
+    gradient_norm
+        Gradients are scaled down to this norm where theirs is larger.
+    seed
+        Seeds initial weights, order of videos and dropout.
+    device
+        ``cpu``, ``cuda``, or any other that torch knows.
+    """
+
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+    final_learning_rate: float = 3e-6
+    warmup_epochs: int = 10
+    beta1: float = 0.5
+    beta2: float = 0.999
+    weight_decay: float = 1e-3
+    gradient_norm: float = 1.0
+    seed: int = 0
+    device: str = "cpu"
+
+
+class Batch(NamedTuple):
+    """Some videos on the device, float32. Inputs first; then what only the loss may see."""
+
+    audio: Tensor  #: (B, T, audio_dim)
+    visual: Tensor  #: (B, T, visual_dim)
+    motion: Tensor | None  #: (B, T, motion_dim)
+    audio_prior: Tensor | None  #: (B, T, C)
+    visual_prior: Tensor | None  #: (B, T, C)
+    weak: Tensor  #: (B, C)
+    audio_target: Tensor  #: (B, T, C)
+    visual_target: Tensor  #: (B, T, C)
+
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What the network reads: features and label-free priors, and no label."""
+        return self[:5]
+
+    @property
+    def labels(self) -> tuple[Tensor, ...]:
+        """What the loss reads."""
+        return self[5:]
+
+
+class Predictions(NamedTuple):
+    """What a network says about N videos, as numpy arrays."""
+
+    audio: np.ndarray  #: (N, T, C) bool, what is heard
+    visual: np.ndarray  #: (N, T, C) bool, what is seen
+    segment_prob: np.ndarray  #: (N, T, 2, C) float32
+    video_prob: np.ndarray  #: (N, C) float32
+
+
+class Fitted(NamedTuple):
+    """The result of training."""
+
+    model: LINK  #: with the weights of the best epoch, in evaluation mode
+    history: list[dict]  #: one record an epoch: losses, learning rate, validation scores
+    best_epoch: int  #: counted from 1
+    scores: dict[str, dict[str, float]]  #: of ``val`` and ``test`` at the best epoch, in percent
+
+
+def fit(
+    dataset: Dataset,
+    model_config: LinkConfig | None = None,
+    config: TrainingConfig | None = None,
+    folder: RunFolder | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+) -> Fitted:
+    """Train a network on a data set.
+
+    Parameters
+    ----------
+    dataset
+        Its train split supervises, its validation split selects the epoch, and its test split is
+        evaluated once, at the end.
+    model_config
+        The network; None for LINK with all modules, fitted to the data set's widths.
+    config
+        How to train; None for VALOR++'s way.
+    folder
+        Where to keep the run (`link.runs`). If it holds an interrupted run, that is continued, to
+        the same weights as if it had never stopped.
+    on_epoch
+        Called with each epoch's record, for a progress bar.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ValueError
+        If the network does not fit the data set, or the loss is no longer finite.
+    """
+    config = config or TrainingConfig()
+    model_config = model_config or fitting_config(dataset)
+    check_fit(dataset, model_config)
+    torch.manual_seed(config.seed)
+    model = build(model_config, dataset).to(config.device)
+    optimiser = make_optimiser(model, config)
+    order = torch.Generator().manual_seed(config.seed)
+    history: list[dict] = []
+    best_weights = clone_weights(model)
+    if folder is not None:
+        state = folder.restore()
+        if state is not None:
+            history, best_weights = state["history"], state["best_weights"]
+            model.load_state_dict(state["weights"])
+            optimiser.load_state_dict(state["optimiser"])
+            set_random_states(order, state["random"])
+
+    for epoch in range(len(history) + 1, config.epochs + 1):
+        started = time.perf_counter()
+        rate = learning_rate(epoch, config)
+        losses = train_epoch(model, optimiser, dataset.train, config, rate, order)
+        scores = evaluate(model, dataset.val, config.device)
+        record = {"epoch": epoch, "learning_rate": rate, "loss": losses, "val": scores}
+        record["seconds"] = time.perf_counter() - started
+        history.append(record)
+        if best_epoch(history) == epoch:
+            best_weights = clone_weights(model)
+        if folder is not None:
+            folder.checkpoint(
+                history=history,
+                best_weights=best_weights,
+                weights=model.state_dict(),
+                optimiser=optimiser.state_dict(),
+                random=random_states(order),
+            )
+        if on_epoch is not None:
+            on_epoch(record)
+
+    model.load_state_dict(best_weights)
+    best = best_epoch(history)
+    scores = {"val": history[best - 1]["val"], "test": evaluate(model, dataset.test, config.device)}
+    if folder is not None:
+        folder.finish(best_weights, scores, best)
+    return Fitted(model.eval(), history, best, scores)
+
+
+def train_epoch(
+    model: LINK,
+    optimiser: torch.optim.Optimizer,
+    split: Split,
+    config: TrainingConfig,
+    rate: float,
+    order: torch.Generator,
+) -> dict[str, float]:
+    """One pass over the split in random order; the mean of every term of the loss."""
+    model.train()
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    sums: dict[str, float] = {}
+    shuffled = torch.randperm(len(split), generator=order).numpy()
+    for batch in batches(split, config.batch_size, config.device, shuffled):
+        terms = model.loss(model(*batch.inputs), *batch.labels)
+        optimiser.zero_grad()
+        terms["total"].backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
+        optimiser.step()
+        for name, term in terms.items():
+            sums[name] = sums.get(name, 0.0) + term.item() * len(batch.weak)
+    losses = {name: total / len(split) for name, total in sums.items()}
+    if not math.isfinite(losses["total"]):
+        raise ValueError(
+            f"the loss is {losses['total']}: lower the learning rate ({config.learning_rate})"
+        )
+    return losses
+
+
+@torch.no_grad()
+def predict(model: LINK, split: Split, device: str = "cpu") -> Predictions:
+    """Parse every video of a split, from its features and label-free priors alone."""
+    model.eval()
+    audio, visual, segment_prob, video_prob = [], [], [], []
+    for batch in batches(split, EVALUATION_BATCH, device):
+        output = model(*batch.inputs)
+        heard, seen = decide(output)
+        audio.append(heard.cpu())
+        visual.append(seen.cpu())
+        segment_prob.append(output.segment_prob.cpu())
+        video_prob.append(output.video_prob.cpu())
+    return Predictions(*(torch.cat(x).numpy() for x in (audio, visual, segment_prob, video_prob)))
+
+
+def evaluate(model: LINK, split: Split, device: str = "cpu") -> dict[str, float]:
+    """The ten F-scores on an annotated split, in percent. ValueError if it is not annotated."""
+    if split.audio_truth is None or split.visual_truth is None:
+        raise ValueError("this split has no segment annotation to evaluate against")
+    predictions = predict(model, split, device)
+    return parsing_scores(
+        predictions.audio, predictions.visual, split.audio_truth, split.visual_truth
+    )
+
+
+def batches(
+    split: Split, size: int, device: str = "cpu", order: np.ndarray | None = None
+) -> Iterator[Batch]:
+    """Cut a split into batches of at most ``size`` videos, in the given order or its own."""
+    order = np.arange(len(split)) if order is None else order
+    arrays = split.arrays()
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        yield Batch(
+            *(
+                torch.from_numpy(arrays[name][chosen]).to(device, torch.float32)
+                if name in arrays
+                else None
+                for name in Batch._fields
+            )
+        )
+
+
+def learning_rate(epoch: int, config: TrainingConfig) -> float:
+    """The rate of an epoch, counted from 1: a line up to the peak, then a cosine down to the end.
+
+    As in VALOR's code: epoch e of w warm-up epochs has e / w of the peak, epoch w the peak, and
+    the last epoch the final rate.
+    """
+    peak, final, warmup = config.learning_rate, config.final_learning_rate, config.warmup_epochs
+    if epoch < warmup:
+        return epoch / warmup * peak
+    progress = (epoch - warmup) / max(1, config.epochs - warmup)
+    return final + 0.5 * (peak - final) * (1 + math.cos(math.pi * progress))
+
+
+def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW without weight decay on scalars, which mean something at their own value."""
+    scalars = [p for p in model.parameters() if p.ndim == 0]
+    others = [p for p in model.parameters() if p.ndim > 0]
+    return torch.optim.AdamW(
+        [{"params": others}, {"params": scalars, "weight_decay": 0.0}],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+    )
+
+
+def fitting_config(dataset: Dataset, **settings) -> LinkConfig:
+    """A configuration with the data set's widths; ``settings`` override anything else."""
+    split = dataset.train
+    widths = {
+        "classes": len(dataset.classes),
+        "segments": split.audio.shape[1],
+        "audio_dim": split.audio.shape[2],
+        "visual_dim": split.visual.shape[2],
+        "motion_dim": None if split.motion is None else split.motion.shape[2],
+    }
+    return LinkConfig(**{**widths, **settings})
+
+
+def check_fit(dataset: Dataset, config: LinkConfig) -> None:
+    """Raise ValueError, in one sentence, if a network of this configuration cannot read the data."""
+    fitting = fitting_config(dataset)
+    for name in ("classes", "segments", "audio_dim", "visual_dim", "motion_dim"):
+        wanted, found = getattr(config, name), getattr(fitting, name)
+        if wanted != found and not (name == "motion_dim" and wanted is None):
+            raise ValueError(f"the network has {name}={wanted}, the data set {dataset.name} {found}")
+    if config.plsim and not has_priors(dataset):
+        raise ValueError(
+            f"PLSIM reads label-free pseudo-labels and text features, which {dataset.name} lacks; "
+            "switch PLSIM off or use a data set that has them"
+        )
+
+
+def has_priors(dataset: Dataset) -> bool:
+    """Whether a data set has what PLSIM needs."""
+    parts = (dataset.train.audio_prior, dataset.train.visual_prior)
+    return all(part is not None for part in (*parts, dataset.audio_text, dataset.visual_text))
+
+
+def build(config: LinkConfig, dataset: Dataset) -> LINK:
+    """An untrained network, with the data set's text features if PLSIM is on."""
+    if not config.plsim:
+        return LINK(config)
+    texts = (np.array(text) for text in (dataset.audio_text, dataset.visual_text))
+    return LINK(config, *map(torch.from_numpy, texts))
+
+
+def best_epoch(history: list[dict]) -> int:
+    """The epoch, counted from 1, that the validation split prefers; the first among equals."""
+    return 1 + max(range(len(history)), key=lambda i: history[i]["val"][SELECTION_SCORE])
+
+
+def clone_weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def random_states(order: torch.Generator) -> dict[str, Tensor]:
+    states = {"order": order.get_state(), "cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def set_random_states(order: torch.Generator, states: dict[str, Tensor]) -> None:
+    order.set_state(states["order"])
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
