@@ -6,6 +6,7 @@ libraries to one instruction set and one thread. The networks of the book are to
 from more.
 """
 
+import inspect
 import os
 
 for _variable, _value in {
@@ -29,9 +30,9 @@ from link.training import TrainingConfig, fitting_config  # noqa: E402
 SIMULATED = "llp-sim"
 
 #: Sizes at which a network trains in seconds on one core, and learns llp-sim.
-BOOK_NETWORK = {"hidden": 64, "heads": 4, "feed_forward": 128, "layers": 2}
+BOOK_NETWORK = {"hidden": 64, "heads": 4, "feed_forward": 128, "layers": 1}
 BOOK_TRAINING = {
-    "epochs": 12,
+    "epochs": 10,
     "batch_size": 32,
     "learning_rate": 3e-3,
     "final_learning_rate": 3e-5,
@@ -70,3 +71,10 @@ def chapter_training(dataset: Dataset, **settings) -> TrainingConfig:
         return TrainingConfig(**{**BOOK_TRAINING, **settings})
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainingConfig(**{"device": device, **settings})
+
+
+def source(thing):
+    """The source code of a class or function, to be shown in a chapter."""
+    from IPython.display import Markdown
+
+    return Markdown(f"```python\n{inspect.getsource(thing).rstrip()}\n```")

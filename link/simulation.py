@@ -76,7 +76,7 @@ class SimulationConfig:
     misalignment: float = 1.0
     leakage: float = 0.25
     scene: float = 0.5
-    noise_audio: float = 1.8
+    noise_audio: float = 1.65
     noise_visual: float = 1.2
     teacher_error: float = 0.7
     seed: int = 0
