@@ -122,7 +122,8 @@ pages: $(DONE)/pages
 $(DONE)/pages: $(NOTEBOOKS) $(PROSE) $(TESTS) $(ENVIRONMENT) $(BUILD)/inputs
 	@echo "the book, with warnings as errors"
 	@rm -rf $(STRICT)
-	@$(BIN)/jupyter-book build --quiet --warningiserror --keep-going --path-output $(STRICT) .
+	@$(BIN)/jupyter-book build --quiet --warningiserror --keep-going --path-output $(STRICT) . \
+		> /dev/null
 	@$(BIN)/python -m pytest tests/book
 	@mkdir -p $(@D) && touch $@
 

@@ -209,7 +209,7 @@ def test_published_figures_are_quoted_exactly():
     if not source.exists():
         pytest.skip(f"{source} is absent, so there is nothing to compare with")
     columns = ["audio", "visual", "audio_visual", "type", "event"]
-    papers = {"jomold": "JoMoLD paper", "link": "LINK paper"}
+    papers = {"jomold": "JoMoLD", "link": "LINK"}
     with source.open() as file:
         published = list(csv.DictReader(file))
     for level in ("segment", "event"):
