@@ -94,7 +94,7 @@ class Fitted(NamedTuple):
     """The result of training."""
 
     model: LINK  #: with the weights of the best epoch, in evaluation mode
-    history: list[dict]  #: one record an epoch: losses, learning rate, validation scores
+    history: list[dict]  #: one record an epoch: losses, learning rate, scores, scalars
     best_epoch: int  #: counted from 1
     scores: dict[str, dict[str, float]]  #: of ``val`` and ``test`` at the best epoch, in percent
 
@@ -155,6 +155,7 @@ def fit(
         losses = train_epoch(model, optimiser, dataset.train, config, rate, order)
         scores = evaluate(model, dataset.val, config.device)
         record = {"epoch": epoch, "learning_rate": rate, "loss": losses, "val": scores}
+        record["scalars"] = scalar_parameters(model)
         record["seconds"] = time.perf_counter() - started
         history.append(record)
         if best_epoch(history) == epoch:
@@ -320,6 +321,11 @@ def build(config: LinkConfig, dataset: Dataset) -> LINK:
 def best_epoch(history: list[dict]) -> int:
     """The epoch, counted from 1, that the validation split prefers; the first among equals."""
     return 1 + max(range(len(history)), key=lambda i: history[i]["val"][SELECTION_SCORE])
+
+
+def scalar_parameters(model: nn.Module) -> dict[str, float]:
+    """Every parameter that is a single number, by name: TSAM's alpha and beta, S-LOSS's mu."""
+    return {name: p.item() for name, p in model.named_parameters() if p.ndim == 0}
 
 
 def clone_weights(model: nn.Module) -> dict[str, Tensor]:
