@@ -78,10 +78,14 @@ class Event:
 
 
 def runs(active: np.ndarray) -> list[tuple[int, int]]:
-    """Maximal runs of true values in a boolean array (T,), as half-open (start, stop) pairs."""
+    """Maximal runs of true values in a boolean array (T,).
+
+    Each run is a half-open pair (start, stop).
+    """
     padded = np.concatenate([[False], active, [False]])
     borders = np.flatnonzero(padded[1:] != padded[:-1])
-    return [(int(start), int(stop)) for start, stop in borders.reshape(-1, 2)]
+    pairs = borders.reshape(-1, 2).tolist()
+    return [(start, stop) for start, stop in pairs]
 
 
 def grid_to_events(
