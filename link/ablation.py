@@ -1,16 +1,18 @@
 """The ablation: TSAM x S-LOSS x PLSIM, all eight combinations, over seeds.
 
-Every combination is trained with the same seeds, so that two of them are compared seed by seed: the
-interval of a paired difference leaves out what the seed does to both. The loss's two uni-modal
-terms, which the paper adds and VALOR lacks, are on in all eight; their own effect is the difference
-between the first combination and VALOR.
+Every combination is trained with the same seeds, so that two of them are compared seed by seed:
+the interval of a paired difference leaves out what the seed does to both. The loss's two uni-modal
+terms, which the paper adds and VALOR lacks, are on in all eight; their own effect is the
+difference between the first combination and VALOR.
 """
 
 import itertools
+import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +20,8 @@ import torch
 
 from link.dataset import Dataset
 from link.model import LinkConfig
-from link.training import TrainingConfig, fit
+from link.runs import RunError, describe_data, versions, write_json
+from link.training import TrainingConfig, check_fit, fit
 
 MODULES = {"tsam": "TSAM", "s_loss": "S-LOSS", "plsim": "PLSIM"}
 BASELINE = "no module"
@@ -39,7 +42,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """One trained network: which variant, from which seed, and its ten scores on the test split."""
+    """One trained network: its variant, its seed, and its ten scores on the test split."""
 
     variant: str
     seed: int
@@ -71,6 +74,7 @@ def run_ablation(
     seeds: Sequence[int],
     jobs: int = 1,
     on_record: Callable[[Record], None] | None = None,
+    done: Sequence[Record] = (),
 ) -> list[Record]:
     """Train every variant from every seed.
 
@@ -83,23 +87,77 @@ def run_ablation(
         on it. With 1, everything happens in this process.
     on_record
         Called with each result as it comes.
+    done
+        Results of an earlier call, which are not trained again.
 
     Returns
     -------
     list of Record
         In the order of :func:`variants` and ``seeds``.
     """
+    for variant in variants(config).values():
+        check_fit(dataset, variant)
+    known = {(record.variant, record.seed): record for record in done}
+    wanted = [(name, seed) for name in variants(config) for seed in seeds]
     work = [
-        (name, variant, replace(training, seed=seed))
-        for name, variant in variants(config).items()
-        for seed in seeds
+        (name, variants(config)[name], replace(training, seed=seed))
+        for name, seed in wanted
+        if (name, seed) not in known
     ]
-    records = []
     for record in _run(dataset, work, jobs):
-        records.append(record)
+        known[record.variant, record.seed] = record
         if on_record is not None:
             on_record(record)
-    return records
+    return [known[key] for key in wanted]
+
+
+class ResultsFile:
+    """The records of an ablation in a JSON file, which grows with each of them.
+
+    Parameters
+    ----------
+    path
+        The file. If it exists, its records are kept; they must come from the same data, sizes and
+        training.
+
+    Raises
+    ------
+    RunError
+        If the file holds something else.
+    """
+
+    def __init__(
+        self, path: str | Path, dataset: Dataset, config: LinkConfig, training: TrainingConfig
+    ):
+        self.path = Path(path)
+        settings = {
+            "model": asdict(config),
+            "training": {k: v for k, v in asdict(training).items() if k != "seed"},
+            "data": describe_data(dataset),
+        }
+        self.content = {**settings, "versions": versions(), "records": []}
+        if self.path.exists():
+            try:
+                there = json.loads(self.path.read_text(encoding="utf-8"))
+                same = all(there[part] == settings[part] for part in settings)
+                self.records = [Record(**record) for record in there["records"]]
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                raise RunError(
+                    f"{self.path} holds no ablation ({error!r}); name another"
+                ) from error
+            if not same:
+                raise RunError(
+                    f"{self.path} is an ablation of other data, sizes or training; name another"
+                )
+            self.content["records"] = there["records"]
+        else:
+            self.records = []
+
+    def add(self, record: Record) -> None:
+        """Keep one more record."""
+        self.records.append(record)
+        self.content["records"].append(asdict(record))
+        write_json(self.path, self.content)
 
 
 def score_intervals(

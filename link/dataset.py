@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from link.errors import LinkError
+
 SPLITS = ("train", "val", "test")
 
 # Axes of every array of a split: N videos, T segments, C classes, and a width a modality.
@@ -45,7 +47,7 @@ _OPTIONAL = (*_IN_ALL_OR_NONE, "audio_truth", "visual_truth")
 TEXTS = ("audio_text", "visual_text")
 
 
-class FeatureError(ValueError):
+class FeatureError(LinkError):
     """Features or a store that cannot be used. The message names the file and the remedy.
 
     `problems` lists every fault found as (path, reason); it is empty where there is only the

@@ -55,7 +55,7 @@ class Projection(nn.Module):
         projected = self.visual(visual)
         if hasattr(self, "fusion"):
             if motion is None:
-                raise ValueError("this network was built with motion features, but none were given")
+                raise ValueError("this network has motion features, but none were given")
             projected = self.fusion(torch.cat([projected, self.motion(motion)], dim=-1))
         return self.audio(audio), projected
 

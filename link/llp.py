@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from link.errors import LinkError
 from link.events import CLASSES, SEGMENTS
 
 SPLIT_FILES = {
@@ -37,7 +38,7 @@ _SECONDS = r"\d+(?:\.\d+)?"
 _NAME = re.compile(rf"(?P<id>[\w-]{{11}})_{_SECONDS}_{_SECONDS}", re.ASCII)
 
 
-class LLPError(ValueError):
+class LLPError(LinkError):
     """The annotation files cannot be read; the message names file, line and remedy."""
 
 

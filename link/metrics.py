@@ -1,11 +1,12 @@
 """The ten F-scores in which audio-visual video parsing is reported.
 
-The definitions are those of the evaluation code of Tian et al. (ECCV 2020), which every later paper
-uses: an F-score for each video and class, averaged over the classes that occur in the prediction or
-in the truth of that video, then over videos. A video in which nothing is predicted and nothing is
-true scores 1.
+The definitions are those of the evaluation code of Tian et al. (ECCV 2020), which every later
+paper uses: an F-score for each video and class, averaged over the classes that occur in the
+prediction or in the truth of that video, then over videos. A video in which nothing is predicted
+and nothing is true scores 1.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,13 +123,20 @@ def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
 
 def _stack_modalities(audio, visual) -> Tensor:
     """Stack audio, visual and audio-visual grids into (3, videos, segments, classes)."""
-    audio, visual = torch.as_tensor(audio).bool(), torch.as_tensor(visual).bool()
+    audio, visual = _as_boolean(audio), _as_boolean(visual)
     if audio.ndim != 3 or audio.shape != visual.shape or len(audio) == 0:
         raise ValueError(
             "audio and visual grids must have one shape (videos, segments, classes) with at least "
             f"one video; got {tuple(audio.shape)} and {tuple(visual.shape)}"
         )
     return torch.stack([audio, visual, audio & visual])
+
+
+def _as_boolean(grid) -> Tensor:
+    # A copy, because torch does not take a read-only array, which a memory map is.
+    return (
+        grid.bool() if isinstance(grid, Tensor) else torch.from_numpy(np.array(grid, dtype=bool))
+    )
 
 
 def _mean_f_score(counts: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ class PLSIM(nn.Module):
     hidden
         Width d of the features.
     text
-        Text features of the class captions, float (C, text_dim). They are kept with the weights and
-        not trained.
+        Text features of the class captions, float (C, text_dim). They are kept with the weights
+        and not trained.
     """
 
     def __init__(self, hidden: int, text: Tensor):

@@ -20,7 +20,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from torch import Tensor
 
 import link
 from link.dataset import Dataset
+from link.errors import LinkError
 from link.model import LINK, LinkConfig
 
 RUN, HISTORY, SCORES = "run.json", "history.json", "scores.json"
@@ -39,7 +40,7 @@ WEIGHTS, CHECKPOINT = "model.safetensors", "checkpoint.pt"
 IDENTITY = ("model", "training", "data")
 
 
-class RunError(ValueError):
+class RunError(LinkError):
     """A run folder that cannot be used; the message names it and the remedy."""
 
 
@@ -81,10 +82,8 @@ class RunFolder:
             self._check_same(identity)
         else:
             self.path.mkdir(parents=True, exist_ok=True)
-            started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            write_json(
-                self.path / RUN, {**identity, "versions": versions(), "started": started}
-            )
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(self.path / RUN, {**identity, "versions": versions(), "started": started})
 
     def restore(self) -> dict | None:
         """The state to go on from, or None at the start of a run."""

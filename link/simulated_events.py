@@ -67,7 +67,10 @@ class _LabelSets:
         self.together = together
         histograms = [split["labels"] for split in statistics["splits"].values()]
         self.sizes = _Table(
-            {n: sum(h[n] for h in histograms if n < len(h)) for n in range(1, max(map(len, histograms)))}
+            {
+                n: sum(h[n] for h in histograms if n < len(h))
+                for n in range(1, max(map(len, histograms)))
+            }
         )
         # Videos with three labels count in two pairs of each, so this is a lower bound.
         alone = np.maximum(total - together.sum(axis=1), 1)

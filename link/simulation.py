@@ -116,7 +116,12 @@ class Space:
     """
 
     def __init__(
-        self, classes: int, width: int, noise: float, config: SimulationConfig, rng: np.random.Generator
+        self,
+        classes: int,
+        width: int,
+        noise: float,
+        config: SimulationConfig,
+        rng: np.random.Generator,
     ):
         self.noise = noise
         self.prototypes = _normal(rng, 1, (classes, width))

@@ -1,7 +1,8 @@
 """Training: fit on the train split, select the epoch on the validation split, evaluate once.
 
 The loop is VALOR's: AdamW, ten epochs of linear warm-up and a cosine after that, the gradient's
-norm clipped, and the epoch with the best segment-level ``type`` score on the validation split kept.
+norm clipped. Of all epochs, the one with the best segment-level ``type`` score on the validation
+split is kept.
 """
 
 import math
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from link.dataset import Dataset, Split
+from link.errors import LinkError
 from link.metrics import parsing_scores
 from link.model import LINK, LinkConfig, decide
 from link.runs import RunFolder
@@ -56,6 +58,10 @@ class TrainingConfig:
     gradient_norm: float = 1.0
     seed: int = 0
     device: str = "cpu"
+
+
+class TrainingError(LinkError):
+    """A network and a data set that do not fit, or a training that cannot go on."""
 
 
 class Batch(NamedTuple):
@@ -129,7 +135,7 @@ def fit(
 
     Raises
     ------
-    ValueError
+    TrainingError
         If the network does not fit the data set, or the loss is no longer finite.
     """
     config = config or TrainingConfig()
@@ -173,7 +179,10 @@ def fit(
 
     model.load_state_dict(best_weights)
     best = best_epoch(history)
-    scores = {"val": history[best - 1]["val"], "test": evaluate(model, dataset.test, config.device)}
+    scores = {
+        "val": history[best - 1]["val"],
+        "test": evaluate(model, dataset.test, config.device),
+    }
     if folder is not None:
         folder.finish(best_weights, scores, best)
     return Fitted(model.eval(), history, best, scores)
@@ -203,7 +212,7 @@ def train_epoch(
             sums[name] = sums.get(name, 0.0) + term.item() * len(batch.weak)
     losses = {name: total / len(split) for name, total in sums.items()}
     if not math.isfinite(losses["total"]):
-        raise ValueError(
+        raise TrainingError(
             f"the loss is {losses['total']}: lower the learning rate ({config.learning_rate})"
         )
     return losses
@@ -225,9 +234,9 @@ def predict(model: LINK, split: Split, device: str = "cpu") -> Predictions:
 
 
 def evaluate(model: LINK, split: Split, device: str = "cpu") -> dict[str, float]:
-    """The ten F-scores on an annotated split, in percent. ValueError if it is not annotated."""
+    """The ten F-scores on an annotated split, in percent. TrainingError if it is not annotated."""
     if split.audio_truth is None or split.visual_truth is None:
-        raise ValueError("this split has no segment annotation to evaluate against")
+        raise TrainingError("this split has no segment annotation to evaluate against")
     predictions = predict(model, split, device)
     return parsing_scores(
         predictions.audio, predictions.visual, split.audio_truth, split.visual_truth
@@ -291,14 +300,16 @@ def fitting_config(dataset: Dataset, **settings) -> LinkConfig:
 
 
 def check_fit(dataset: Dataset, config: LinkConfig) -> None:
-    """Raise ValueError, in one sentence, if a network of this configuration cannot read the data."""
+    """Raise TrainingError if a network of this configuration cannot read the data."""
     fitting = fitting_config(dataset)
     for name in ("classes", "segments", "audio_dim", "visual_dim", "motion_dim"):
         wanted, found = getattr(config, name), getattr(fitting, name)
         if wanted != found and not (name == "motion_dim" and wanted is None):
-            raise ValueError(f"the network has {name}={wanted}, the data set {dataset.name} {found}")
+            raise TrainingError(
+                f"the network has {name}={wanted}, the data set {dataset.name} {found}"
+            )
     if config.plsim and not has_priors(dataset):
-        raise ValueError(
+        raise TrainingError(
             f"PLSIM reads label-free pseudo-labels and text features, which {dataset.name} lacks; "
             "switch PLSIM off or use a data set that has them"
         )

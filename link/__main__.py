@@ -1,0 +1,5 @@
+"""``python -m link`` is ``link-avvp``."""
+
+from link.cli import main
+
+main()

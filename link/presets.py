@@ -1,0 +1,88 @@
+"""Usual sizes and places: what commands and chapters take unless they are told otherwise."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from link.dataset import Dataset, FeatureError
+from link.features import HEADER, open_store
+from link.llp import read_llp
+from link.model import LinkConfig
+from link.simulation import simulate
+from link.training import TrainingConfig, fitting_config
+from link.valor_folders import read_valor_folders
+
+#: The name of the simulated data set, wherever a data set is asked for.
+SIMULATED = "llp-sim"
+
+#: The name of the store of LLP's real features at its usual place.
+LLP = "llp"
+
+#: Sizes at which a network trains in seconds on one core, and learns llp-sim.
+BOOK_NETWORK = {"hidden": 64, "heads": 4, "feed_forward": 128, "layers": 1}
+BOOK_TRAINING = {
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 3e-3,
+    "final_learning_rate": 3e-5,
+    "warmup_epochs": 2,
+}
+
+
+def open_dataset(
+    name: str | Path,
+    annotations: str | Path | None = None,
+    skip_bad: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Open a data set by name or folder.
+
+    Parameters
+    ----------
+    name
+        ``llp-sim``: simulated as the book has it. ``llp``: the store of the real features at its
+        usual place. Otherwise a folder: a store, or one in the layout of the published VALOR
+        features, which is read into memory.
+    annotations, skip_bad, on_progress
+        For published features (`link.valor_folders`): the folder of LLP's annotation files, if it
+        is another one.
+
+    Raises
+    ------
+    FeatureError, LLPError
+        If there is no such folder, or what it holds cannot be used.
+    """
+    if name == SIMULATED:
+        return simulate()
+    folder = llp_store() if name == LLP else Path(name).expanduser()
+    if not folder.is_dir():
+        raise FeatureError(
+            f"{folder} is no folder; name a store or a folder of published VALOR features"
+        )
+    if (folder / HEADER).exists():
+        return open_store(folder)
+    return read_valor_folders(folder, read_llp(annotations or folder), skip_bad, on_progress)
+
+
+def llp_store() -> Path:
+    """The usual place of the store of LLP's real features."""
+    from platformdirs import user_data_path
+
+    return user_data_path("link-avvp") / LLP
+
+
+def usual_network(dataset: Dataset, **settings) -> LinkConfig:
+    """A network of the book's size for simulated data, of VALOR++'s size for anything real."""
+    return fitting_config(dataset, **{**(BOOK_NETWORK if dataset.simulated else {}), **settings})
+
+
+def usual_training(dataset: Dataset, **settings) -> TrainingConfig:
+    """Training of the book's length on simulated data, of VALOR++'s on anything real.
+
+    Simulated data trains on the processor, where the book's small networks are at home.
+    """
+    if dataset.simulated:
+        return TrainingConfig(**{**BOOK_TRAINING, **settings})
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TrainingConfig(**{"device": device, **settings})
