@@ -64,10 +64,7 @@ def test_axes_are_named_text_is_readable_and_nothing_leaves_the_figure(name):
 def test_parsing_draws_each_event_as_a_bar_of_its_length():
     (axes,) = plots.parsing(VIDEO).axes
     bars = [
-        path.get_extents()
-        for collection in axes.collections
-        for path in collection.get_paths()
-        if collection.get_paths()
+        path.get_extents() for collection in axes.collections for path in collection.get_paths()
     ]
     times = sorted((round(bar.x0, 6), round(bar.x1, 6)) for bar in bars)
     assert times == [(0, 4), (2, 9), (6, 7)]
