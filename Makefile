@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# Tests and notebooks at a time. Each keeps to one or two threads.
+JOBS ?= 2
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.link-installed
 
@@ -24,7 +26,6 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport MPLBACKEND PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help book test install lint unit-tests project-checks sync-check sync pages notebooks \
 	outputs lab clean clean-all FORCE
@@ -77,7 +78,8 @@ CODE := $(PACKAGE) $(ENVIRONMENT) $(BUILD)/inputs
 
 # ---- the book ----
 
-book: $(DONE)/book
+book: $(ENVIRONMENT) $(BUILD)/inputs
+	@$(MAKE) --no-print-directory --jobs $(JOBS) $(DONE)/book
 	@echo "The book is built. Open file://$(CURDIR)/$(PAGES)/index.html"
 
 $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(CODE)
@@ -131,7 +133,8 @@ $(DONE)/pages: $(NOTEBOOKS) $(PROSE) $(TESTS) $(ENVIRONMENT) $(BUILD)/inputs
 notebooks: $(DONE)/notebooks
 $(DONE)/notebooks: $(NOTEBOOKS) $(CODE)
 	@echo "notebooks against their stored outputs"
-	@env -u LINK_DATASET $(BIN)/python -m pytest --nbval --nbval-current-env --durations 10 \
+	@env -u LINK_DATASET $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile \
+		--nbval --nbval-current-env --durations 10 \
 		$(if $(filter-out %.ipynb,$?),$(NOTEBOOKS),$(filter %.ipynb,$?))
 	@mkdir -p $(@D) && touch $@
 

@@ -3,6 +3,7 @@
 `make test` builds the book first. These tests skip where no browser or no built book is found.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def visit(request, browser) -> Iterator[SimpleNamespace]:
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda failed: complaints.append(failed.url))
-    page.route("http*://**", lambda route: (foreign.append(route.request.url), route.abort()))
+    page.route(re.compile("^(https?|wss?):"), lambda route: (foreign.append(route.request.url), route.abort()))
     page.goto(file.as_uri(), wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise")
     yield SimpleNamespace(page=page, complaints=complaints, foreign=foreign)
