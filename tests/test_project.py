@@ -27,6 +27,8 @@ SOURCES = sorted(
     path for top in ("link", "notebooks", "tests") for path in (ROOT / top).rglob("*.py")
 )
 MODULES = sorted(path.stem for path in (ROOT / "link").glob("*.py"))
+# The distributions that bring each importable name.
+PROVIDERS = importlib.metadata.packages_distributions()
 # These stand on an extra; every other module has to import where only torch and numpy are.
 BEYOND_CORE = {"__main__", "cli", "console", "plots"}
 
@@ -135,7 +137,6 @@ def test_every_import_is_declared(source):
             else []
         )
     } - {"link", *sys.stdlib_module_names, *(path.stem for path in source.parent.glob("*.py"))}
-    providers = importlib.metadata.packages_distributions()
     declared = {
         canonicalize_name(each.name)
         for each in requirements(PROJECT["dependencies"], *EXTRAS.values())
@@ -143,7 +144,7 @@ def test_every_import_is_declared(source):
     undeclared = {
         name
         for name in names
-        if not declared & {canonicalize_name(provider) for provider in providers.get(name, [])}
+        if not declared & {canonicalize_name(provider) for provider in PROVIDERS.get(name, [])}
     }
     assert not undeclared
 

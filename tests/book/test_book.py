@@ -42,7 +42,10 @@ def visit(request, browser) -> Iterator[SimpleNamespace]:
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda failed: complaints.append(failed.url))
-    page.route(re.compile("^(https?|wss?):"), lambda route: (foreign.append(route.request.url), route.abort()))
+    page.route(
+        re.compile("^(https?|wss?):"),
+        lambda route: (foreign.append(route.request.url), route.abort()),
+    )
     page.goto(file.as_uri(), wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise")
     yield SimpleNamespace(page=page, complaints=complaints, foreign=foreign)
