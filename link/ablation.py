@@ -39,6 +39,15 @@ class Interval(NamedTuple):
     def excludes_zero(self) -> bool:
         return not self.low <= 0 <= self.high
 
+    def __str__(self) -> str:
+        """``+1.2 [+0.3, +2.1]``, for differences in points."""
+        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
+    def verdict(self) -> str:
+        """The interval, and in words whether it leaves the sign of the difference open."""
+        holds = "its interval excludes zero" if self.excludes_zero else "its interval holds zero"
+        return f"{self} points: {holds}"
+
 
 @dataclass(frozen=True)
 class Record:
