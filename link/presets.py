@@ -22,11 +22,11 @@ LLP = "llp"
 #: Sizes at which a network trains in seconds on one core, and learns llp-sim.
 BOOK_NETWORK = {"hidden": 64, "heads": 4, "feed_forward": 128, "layers": 1}
 BOOK_TRAINING = {
-    "epochs": 10,
+    "epochs": 8,
     "batch_size": 32,
-    "learning_rate": 3e-3,
-    "final_learning_rate": 3e-5,
-    "warmup_epochs": 2,
+    "learning_rate": 4e-3,
+    "final_learning_rate": 4e-5,
+    "warmup_epochs": 1,
 }
 
 
