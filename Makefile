@@ -67,10 +67,10 @@ $(ENVIRONMENT): pyproject.toml constraints.txt | $(BIN)/python
 		--constraint constraints.txt --editable '.[encoders,dev]'
 	@touch $@
 
-# What a result stands on beside file contents: which files there are, and the data set asked for.
+# What a result stands on beside file contents: which modules there are, and the data set asked for.
 $(BUILD)/inputs: FORCE
 	@mkdir -p $(@D)
-	@echo "$(LINK_DATASET) $(NOTEBOOKS) $(PACKAGE) $(TESTS) $(PROSE)" > $@.new
+	@echo "$(LINK_DATASET) $(PACKAGE)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 CODE := $(PACKAGE) $(ENVIRONMENT) $(BUILD)/inputs
@@ -89,7 +89,7 @@ $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(CODE)
 		--output-dir $(@D) $<
 
 # The pages come from the notebooks as they ran here, not from the outputs stored beside the code.
-$(DONE)/book: $(EXECUTED) $(PROSE) $(BUILD)/inputs
+$(DONE)/book: $(EXECUTED) $(PROSE)
 	@rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source/notebooks $(@D)
 	@cp -Rp _config.yml _toc.yml book $(BUILD)/source
 	@$(if $(EXECUTED),cp -p $(EXECUTED) $(BUILD)/source/notebooks)
@@ -121,7 +121,7 @@ $(DONE)/project-checks: $(CODE) $(TRACKED)
 
 # Always from nothing: Sphinx would not repeat the warnings of pages it has already read.
 pages: $(DONE)/pages
-$(DONE)/pages: $(NOTEBOOKS) $(PROSE) $(TESTS) $(ENVIRONMENT) $(BUILD)/inputs
+$(DONE)/pages: $(NOTEBOOKS) $(PROSE) tests/book/test_book.py $(ENVIRONMENT)
 	@echo "the book, with warnings as errors"
 	@rm -rf $(STRICT)
 	@$(BIN)/jupyter-book build --quiet --warningiserror --keep-going --path-output $(STRICT) . \
