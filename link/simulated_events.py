@@ -84,8 +84,8 @@ class _LabelSets:
             return [self.single.draw(rng)]
         labels = list(self.pairs.draw(rng))
         while len(labels) < size:
+            # No label is in its own company: the diagonal is zero.
             company = self.together[labels].min(axis=0)
-            company[labels] = 0
             if not company.any():
                 break
             labels.append(_Table(dict(enumerate(company.tolist()))).draw(rng))
