@@ -397,7 +397,7 @@ def curves(
     first: int = 1,
     marked: int | None = None,
 ) -> Figure:
-    """Lines by panel and by name. They start at the abscissa `first`; a dashed line at `marked`."""
+    """Lines by panel and by name, from the abscissa `first` on; a dashed line at `marked`."""
     result, row = figure(7.4, 3.4, columns=len(panels), squeeze=False)
     for axes, (title, lines) in zip(row[0], panels.items(), strict=True):
         for name, values in lines.items():
@@ -438,7 +438,7 @@ def heat_maps(
         axes.set_title(title)
         axes.set_xlabel(xlabel)
     row[0, 0].set_ylabel(ylabel)
-    result.colorbar(image, ax=row[0], label=quantity)
+    result.colorbar(image, ax=row[0]).ax.set_xlabel(quantity)
     return result
 
 

@@ -26,6 +26,22 @@ SHARES = {
     "first": (5 * [1] + 20 * [0], 24 * [4] + [0]),
     "second": (24 * [2] + [7], 24 * [3] + [9]),
 }
+LINES = {"Loss": {"total": [3, 2, 1]}, "Score": {"audio": [50, 60, 55], "other": [1, 2, 3]}}
+MATRICES = {"left": np.array([[0.0, 0.5], [-0.2, 0.1]]), "right": np.array([[0.0, 0.1]] * 2)}
+WEIGHTS = {
+    "heard": (np.linspace(0, 0.9, 10), np.arange(10) < 3),
+    "seen": (np.full(10, 0.4), np.arange(10) % 4 == 1),
+}
+MU = {"on": [0.0, 0.2, 0.3], "at one": [1.0, 1.0, 1.0]}
+BY_SEED = {"honest": [60.0, 62.0], "told": [70.0]}
+MAPS = {"first": np.linspace(-0.5, 1, 9).reshape(3, 3), "second": np.full((3, 3), 0.25)}
+MAPS["second"][0, 0] = np.nan
+COURSES = {"off": np.array([[1.0, 4.0], [3.0, 8.0]]), "on": np.array([[2.0, 5.0]])}
+SHIFTS = {"audio": np.diag(np.arange(25.0)), "visual": -np.eye(25)}
+QUALITY = {
+    "audio": {"recall": np.arange(25.0), "precision": np.full(25, 50.0)},
+    "visual": {"recall": np.arange(25.0, 0, -1), "precision": np.full(25, np.nan)},
+}
 FIGURES: dict[str, Callable] = {
     "parsing": lambda: plots.parsing(VIDEO, "a title"),
     "class_frequencies": lambda: plots.class_frequencies(STATISTICS),
@@ -33,6 +49,16 @@ FIGURES: dict[str, Callable] = {
     "extents": lambda: plots.extents(STATISTICS),
     "misalignment": lambda: plots.misalignment(STATISTICS),
     "class_shares": lambda: plots.class_shares(CLASSES, SHARES),
+    "curves": lambda: plots.curves(LINES, "epoch", "percent", marked=2),
+    "heat_maps": lambda: plots.heat_maps(MATRICES, "cell", "segment", "weight"),
+    "weights_over_time": lambda: plots.weights_over_time({"one": WEIGHTS, "two": WEIGHTS}),
+    "similarity_maps": lambda: plots.similarity_maps(MAPS, "a title"),
+    "weight_curves": lambda: plots.weight_curves([0, 0.5, 1]),
+    "weight_in_training": lambda: plots.weight_in_training(MU, {"on": np.linspace(1, 2, 50)}),
+    "validation_curves": lambda: plots.validation_curves(COURSES, "a title"),
+    "pseudo_label_quality": lambda: plots.pseudo_label_quality(CLASSES, QUALITY),
+    "logit_shifts": lambda: plots.logit_shifts(CLASSES, SHIFTS, "a title"),
+    "scores_by_seed": lambda: plots.scores_by_seed(BY_SEED, {"told"}, "a title"),
 }
 
 
@@ -52,6 +78,8 @@ def test_axes_are_named_text_is_readable_and_nothing_leaves_the_figure(name):
     assert not [text.get_text() for text in texts if "_" in text.get_text()]
     for axes in result.axes:
         assert axes.get_xlabel()
+        if axes.get_label() == "<colorbar>":
+            continue
         beside = axes.get_shared_y_axes().get_siblings(axes)
         ticks = [tick.get_text() for each in beside for tick in each.get_yticklabels()]
         assert axes.get_ylabel() or any(tick.strip() for tick in ticks)
@@ -125,3 +153,93 @@ def test_class_shares_are_sorted_and_skip_classes_without_cases():
     assert [marks[position] for position in range(20, 25)] == [25] * 5
     dashed = [line.get_xdata()[0] for line in second.lines if line.get_linestyle() == "--"]
     assert dashed == [pytest.approx(100 * 55 / 81)]
+
+
+def test_curves_start_where_they_are_told_and_keep_a_modality_s_colour():
+    left, right = plots.curves(LINES, "epoch", first=4, marked=5).axes
+    total, mark = left.lines
+    assert list(total.get_xdata()) == [4, 5, 6] and list(total.get_ydata()) == [3, 2, 1]
+    assert set(mark.get_xdata()) == {5}
+    assert [line.get_color() for line in right.lines[:1]] == [plots.HEARD]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["audio", "other"]
+
+
+@pytest.mark.parametrize(
+    ("centre", "reach", "limits"), [(0.0, None, (-0.5, 0.5)), (0.1, 0.3, (-0.2, 0.4))]
+)
+def test_heat_maps_share_a_scale_of_colours_around_their_centre(centre, reach, limits):
+    figure = plots.heat_maps(MATRICES, "x", "y", "weight", centre, reach)
+    images = [image for axes in figure.axes for image in axes.images]
+    assert len(images) == 2
+    for image, matrix in zip(images, MATRICES.values(), strict=True):
+        assert np.array_equal(image.get_array(), matrix)
+        assert image.get_clim() == pytest.approx(limits)
+
+
+def test_weights_over_time_draws_weights_and_events():
+    left, _ = plots.weights_over_time({"one": WEIGHTS, "two": WEIGHTS}).axes
+    steps = [patch.get_data().values for patch in left.patches if hasattr(patch, "get_data")]
+    assert np.array_equal(steps, [WEIGHTS["heard"][0], WEIGHTS["seen"][0]])
+    bars = [
+        [path.get_extents() for path in collection.get_paths()] for collection in left.collections
+    ]
+    spans = [[(round(bar.x0), round(bar.x1)) for bar in each] for each in bars]
+    assert spans == [[(0, 3)], [(1, 2), (5, 6), (9, 10)]]
+
+
+def test_similarity_maps_share_a_scale_that_holds_every_value():
+    figure = plots.similarity_maps(MAPS, "a title")
+    first, second = (axes.images[0] for axes in figure.axes[:2])
+    assert first.get_clim() == second.get_clim() == (-0.5, 1)
+    assert np.array_equal(first.get_array(), MAPS["first"])
+    assert second.get_array().mask[0, 0] and second.get_array().mask.sum() == 1
+
+
+def test_weight_curves_jump_and_meet():
+    left, right = plots.weight_curves([0, 0.5]).axes
+    first, second = left.lines
+    s, weight = first.get_data()
+    gap = np.flatnonzero(np.isnan(weight))
+    assert len(gap) == 1 and s[gap[0]] == pytest.approx(-0.2, abs=2e-3)
+    assert weight[gap[0] - 1] == 1 and weight[gap[0] + 1] == pytest.approx(np.e)
+    assert weight[-1] == 1 and np.nanmax(second.get_ydata()) == pytest.approx(np.exp(0.5))
+    cost, error = right.lines[:2]
+    assert cost.get_ydata()[500] == error.get_ydata()[500] == 0
+    assert cost.get_ydata()[450] == pytest.approx(np.e * 0.1**2)
+
+
+def test_weight_in_training_counts_every_pair():
+    left, right = plots.weight_in_training(MU, {"on": np.linspace(1, 2, 50)}).axes
+    assert list(left.lines[0].get_xdata()) == [0, 1, 2]
+    assert list(left.lines[0].get_ydata()) == MU["on"]
+    (steps,) = right.patches
+    assert steps.get_data().values.sum() == pytest.approx(100)
+
+
+def test_validation_curves_show_mean_and_range():
+    (axes,) = plots.validation_curves(COURSES, "a title").axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[2, 6], [2, 5]]
+    assert list(axes.lines[0].get_xdata()) == [1, 2]
+    band = axes.collections[0].get_paths()[0].vertices
+    assert {tuple(point) for point in band} == {(1, 1), (1, 3), (2, 4), (2, 8)}
+
+
+def test_pseudo_label_quality_is_sorted_by_the_first_series():
+    left, right = plots.pseudo_label_quality(CLASSES[::-1], QUALITY).axes
+    labels = [label.get_text() for label in left.get_yticklabels()]
+    assert labels == [plots.readable(name) for name in CLASSES[::-1]]
+    assert list(left.lines[0].get_xdata()) == list(range(25))
+    assert list(right.lines[0].get_xdata()) == list(range(25, 0, -1))
+
+
+def test_logit_shifts_are_shown_as_they_are_around_zero():
+    left, right = plots.logit_shifts(CLASSES, SHIFTS, "a title").axes[:2]
+    assert np.array_equal(left.images[0].get_array(), SHIFTS["audio"])
+    assert right.images[0].get_clim() == left.images[0].get_clim() == (-24, 24)
+
+
+def test_scores_by_seed_mark_means_and_cheats():
+    (axes,) = plots.scores_by_seed(BY_SEED, {"told"}, "a title").axes
+    dots, mean, told, _ = axes.lines
+    assert list(dots.get_xdata()) == [60, 62] and list(mean.get_xdata()) == [61, 61]
+    assert dots.get_color() == plots.BLUE and told.get_color() == plots.VERMILION
