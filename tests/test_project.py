@@ -209,6 +209,14 @@ def test_the_readme_shows_both_commands_in_its_first_screen():
         assert any(re.match(rf"\s*{command}( |$)", line) for line in first_screen), command
 
 
+def test_the_example_of_the_readme_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 0 <= float(done.stdout) <= 100
+
+
 def test_published_figures_are_quoted_exactly():
     source = SHARED / "published" / "llp_results.csv"
     if not source.exists():
