@@ -7,7 +7,7 @@ split is kept.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,19 +72,23 @@ class Batch(NamedTuple):
     motion: Tensor | None  #: (B, T, motion_dim)
     audio_prior: Tensor | None  #: (B, T, C)
     visual_prior: Tensor | None  #: (B, T, C)
-    weak: Tensor  #: (B, C)
-    audio_target: Tensor  #: (B, T, C)
-    visual_target: Tensor  #: (B, T, C)
+    weak: Tensor | None  #: (B, C)
+    audio_target: Tensor | None  #: (B, T, C)
+    visual_target: Tensor | None  #: (B, T, C)
 
     @property
     def inputs(self) -> tuple[Tensor | None, ...]:
         """What the network reads: features and label-free priors, and no label."""
-        return self[:5]
+        return self[: len(INPUTS)]
 
     @property
-    def labels(self) -> tuple[Tensor, ...]:
+    def labels(self) -> tuple[Tensor | None, ...]:
         """What the loss reads."""
-        return self[5:]
+        return self[len(INPUTS) :]
+
+
+#: The arrays of a split that a network reads.
+INPUTS = Batch._fields[:5]
 
 
 class Predictions(NamedTuple):
@@ -223,7 +227,7 @@ def predict(model: LINK, split: Split, device: str = "cpu") -> Predictions:
     """Parse every video of a split, from its features and label-free priors alone."""
     model.eval()
     audio, visual, segment_prob, video_prob = [], [], [], []
-    for batch in batches(split, EVALUATION_BATCH, device):
+    for batch in batches(split, EVALUATION_BATCH, device, names=INPUTS):
         output = model(*batch.inputs)
         heard, seen = decide(output)
         audio.append(heard.cpu())
@@ -244,9 +248,16 @@ def evaluate(model: LINK, split: Split, device: str = "cpu") -> dict[str, float]
 
 
 def batches(
-    split: Split, size: int, device: str = "cpu", order: np.ndarray | None = None
+    split: Split,
+    size: int,
+    device: str = "cpu",
+    order: np.ndarray | None = None,
+    names: Sequence[str] = Batch._fields,
 ) -> Iterator[Batch]:
-    """Cut a split into batches of at most ``size`` videos, in the given order or its own."""
+    """Cut a split into batches of at most ``size`` videos, in the given order or its own.
+
+    Only the arrays in ``names`` are read; the others are None, as those that the split lacks.
+    """
     order = np.arange(len(split)) if order is None else order
     arrays = split.arrays()
     for start in range(0, len(order), size):
@@ -254,7 +265,7 @@ def batches(
         yield Batch(
             *(
                 torch.from_numpy(arrays[name][chosen]).to(device, torch.float32)
-                if name in arrays
+                if name in names and name in arrays
                 else None
                 for name in Batch._fields
             )
