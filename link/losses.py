@@ -75,6 +75,33 @@ def label_overlap(audio_labels: Tensor, visual_labels: Tensor) -> tuple[Tensor, 
     return shared / union.clamp(min=1), union > 0
 
 
+def similarity_agreement(
+    similarity: Tensor, overlap: Tensor, defined: Tensor
+) -> tuple[float, float]:
+    """How well similarities follow label overlaps: two Pearson correlations.
+
+    Parameters
+    ----------
+    similarity, overlap
+        Float (B, T, T), of :func:`segment_similarity` and :func:`label_overlap`.
+    defined
+        Boolean (B, T, T): which pairs count.
+
+    Returns
+    -------
+    all_pairs, within_videos : float
+        The correlation over all pairs of all videos, and the mean of the correlations over the
+        pairs of each video. The first is high already for who tells videos apart; for the second
+        one has to tell segments apart. Videos in which either side is constant have no correlation
+        and are left out; NaN if nothing is left.
+    """
+    chosen = [(s[d], r[d]) for s, r, d in zip(similarity, overlap, defined, strict=True)]
+    each = [_correlation(s, r) for s, r in chosen]
+    within = [correlation for correlation in each if not math.isnan(correlation)]
+    mean = sum(within) / len(within) if within else math.nan
+    return _correlation(similarity[defined], overlap[defined]), mean
+
+
 def similarity_loss(
     audio: Tensor,
     visual: Tensor,
@@ -164,3 +191,9 @@ def parsing_loss(
 def _probability_loss(probability: Tensor, target: Tensor) -> Tensor:
     clamped = probability.clamp(PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     return F.binary_cross_entropy(clamped, target)
+
+
+def _correlation(x: Tensor, y: Tensor) -> float:
+    if len(x) == 0 or x.min() == x.max() or y.min() == y.max():
+        return math.nan
+    return torch.corrcoef(torch.stack([x, y]).double())[0, 1].item()

@@ -38,6 +38,35 @@ def label_text(prior: Tensor, text: Tensor) -> Tensor:
     return prior @ text / prior.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
+@torch.no_grad()
+def logit_shifts(plsim: PLSIM, classifier: nn.Module, features: Tensor) -> Tensor:
+    """How a pseudo-label of one class moves the logits of all: (C, C), mean over all segments.
+
+    Parameters
+    ----------
+    plsim
+        PLSIM of one modality.
+    classifier
+        From features (..., d) to logits (..., C).
+    features
+        (B, T, d), as they reach PLSIM.
+
+    Returns
+    -------
+    Tensor
+        Row c, column k: the logit of k with c as the segment's only pseudo-label, less the logit
+        of k without any pseudo-label.
+    """
+    labels = torch.eye(len(plsim.text), device=features.device)
+    none = torch.zeros_like(labels[0])
+
+    def logits(label: Tensor) -> Tensor:
+        prior = label.expand(*features.shape[:2], -1)
+        return classifier(plsim(features, prior)).mean(dim=(0, 1))
+
+    return torch.stack([logits(label) for label in labels]) - logits(none)
+
+
 def _mlp(text_dim: int, hidden: int) -> nn.Sequential:
     mlp = nn.Sequential(nn.Linear(text_dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
     nn.init.zeros_(mlp[-1].weight)

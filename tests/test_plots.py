@@ -26,7 +26,7 @@ SHARES = {
     "first": (5 * [1] + 20 * [0], 24 * [4] + [0]),
     "second": (24 * [2] + [7], 24 * [3] + [9]),
 }
-LINES = {"Loss": {"total": [3, 2, 1]}, "Score": {"audio": [50, 60, 55], "other": [1, 2, 3]}}
+LINES = {"Loss": {"total": [3, 2, 1]}, "Score": {"visual": [50, 60, 55], "other": [1, 2, 3]}}
 MATRICES = {"left": np.array([[0.0, 0.5], [-0.2, 0.1]]), "right": np.array([[0.0, 0.1]] * 2)}
 WEIGHTS = {
     "heard": (np.linspace(0, 0.9, 10), np.arange(10) < 3),
@@ -39,8 +39,8 @@ MAPS["second"][0, 0] = np.nan
 COURSES = {"off": np.array([[1.0, 4.0], [3.0, 8.0]]), "on": np.array([[2.0, 5.0]])}
 SHIFTS = {"audio": np.diag(np.arange(25.0)), "visual": -np.eye(25)}
 QUALITY = {
-    "audio": {"recall": np.arange(25.0), "precision": np.full(25, 50.0)},
-    "visual": {"recall": np.arange(25.0, 0, -1), "precision": np.full(25, np.nan)},
+    "audio": {"recall": np.arange(25.0, 0, -1), "precision": np.full(25, 50.0)},
+    "visual": {"recall": np.arange(25.0), "precision": np.full(25, np.nan)},
 }
 FIGURES: dict[str, Callable] = {
     "parsing": lambda: plots.parsing(VIDEO, "a title"),
@@ -160,8 +160,8 @@ def test_curves_start_where_they_are_told_and_keep_a_modality_s_colour():
     total, mark = left.lines
     assert list(total.get_xdata()) == [4, 5, 6] and list(total.get_ydata()) == [3, 2, 1]
     assert set(mark.get_xdata()) == {5}
-    assert [line.get_color() for line in right.lines[:1]] == [plots.HEARD]
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["audio", "other"]
+    assert [line.get_color() for line in right.lines[:1]] == [plots.SEEN]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["visual", "other"]
 
 
 @pytest.mark.parametrize(
@@ -225,11 +225,11 @@ def test_validation_curves_show_mean_and_range():
 
 
 def test_pseudo_label_quality_is_sorted_by_the_first_series():
-    left, right = plots.pseudo_label_quality(CLASSES[::-1], QUALITY).axes
+    left, right = plots.pseudo_label_quality(CLASSES, QUALITY).axes
     labels = [label.get_text() for label in left.get_yticklabels()]
     assert labels == [plots.readable(name) for name in CLASSES[::-1]]
-    assert list(left.lines[0].get_xdata()) == list(range(25))
-    assert list(right.lines[0].get_xdata()) == list(range(25, 0, -1))
+    assert list(left.lines[0].get_xdata()) == list(range(1, 26))
+    assert list(right.lines[0].get_xdata()) == list(range(24, -1, -1))
 
 
 def test_logit_shifts_are_shown_as_they_are_around_zero():

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from link.plsim import PLSIM, label_text
+from link.plsim import PLSIM, label_text, logit_shifts
 
 
 def perturbed(hidden=6, classes=4, text_dim=5):
@@ -58,10 +58,26 @@ def test_one_label_gives_its_own_text_and_none_gives_zero():
     text = torch.randn(4, 5)
     prior = torch.zeros(1, 2, 4)
     prior[0, 0, 2] = 1
-    torch.testing.assert_close(label_text(prior, text), torch.stack([text[2], torch.zeros(5)])[None])
+    torch.testing.assert_close(
+        label_text(prior, text), torch.stack([text[2], torch.zeros(5)])[None]
+    )
 
 
 def test_text_is_kept_and_not_trained():
     module = PLSIM(6, torch.randn(4, 5))
     assert "text" in module.state_dict()
     assert "text" not in dict(module.named_parameters())
+
+
+def test_logit_shifts_are_those_of_one_label_at_a_time():
+    module = perturbed()
+    classifier = torch.nn.Linear(6, 4).double()
+    features = torch.randn(3, 7, 6, dtype=torch.float64)
+    shifts = logit_shifts(module, classifier, features)
+    assert shifts.shape == (4, 4) and not shifts.requires_grad
+    for c in range(4):
+        prior = torch.zeros(3, 7, 4, dtype=torch.float64)
+        without = classifier(module(features, prior))
+        prior[..., c] = 1
+        change = classifier(module(features, prior)) - without
+        torch.testing.assert_close(shifts[c], change.mean(dim=(0, 1)))
