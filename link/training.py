@@ -140,11 +140,13 @@ def fit(
     Raises
     ------
     TrainingError
-        If the network does not fit the data set, or the loss is no longer finite.
+        If the network does not fit the data set, a split is empty or lacks the annotation it is
+        evaluated against, or the loss is no longer finite.
     """
     config = config or TrainingConfig()
     model_config = model_config or fitting_config(dataset)
     check_fit(dataset, model_config)
+    check_splits(dataset)
     torch.manual_seed(config.seed)
     model = build(model_config, dataset).to(config.device)
     optimiser = make_optimiser(model, config)
@@ -324,6 +326,18 @@ def check_fit(dataset: Dataset, config: LinkConfig) -> None:
             f"PLSIM reads label-free pseudo-labels and text features, which {dataset.name} lacks; "
             "switch PLSIM off or use a data set that has them"
         )
+
+
+def check_splits(dataset: Dataset) -> None:
+    """Raise TrainingError if there is nothing to train on, to select on or to evaluate against."""
+    for name, split in dataset.splits().items():
+        if not len(split):
+            raise TrainingError(f"{dataset.name} has no video in its {name} split; add some")
+        if name != "train" and (split.audio_truth is None or split.visual_truth is None):
+            raise TrainingError(
+                f"{dataset.name} has no segment annotation of its {name} split, which training "
+                "evaluates on; add one"
+            )
 
 
 def has_priors(dataset: Dataset) -> bool:
