@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ class RunFolder:
     Raises
     ------
     RunError
-        If the folder holds something already, or another run than the one to be resumed.
+        If the path is no folder, or holds something already, or another run than the one to be
+        resumed; or if safetensors, which keeps the weights, is not installed.
     """
 
     def __init__(
@@ -71,6 +73,10 @@ class RunFolder:
         resume: bool = False,
     ):
         self.path = Path(path)
+        # Found missing now, and not when the training is done and its result to be kept.
+        safetensors_library()
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file; name a folder for the run")
         identity = {
             "model": asdict(model_config),
             "training": asdict(training_config),
@@ -93,21 +99,25 @@ class RunFolder:
         try:
             return torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:
-            raise RunError(f"{path} cannot be read ({error}); start the run anew") from error
+            raise RunError(
+                f"{path} is damaged, or no checkpoint; remove it, and the run starts from its "
+                "first epoch"
+            ) from error
 
     def checkpoint(self, history: list[dict], **state) -> None:
         """Keep what is needed to go on after this epoch."""
+        # The history first: were it second and the run stopped in between, the last epoch's record
+        # would never be written, since a resumed run has no more epochs to add.
+        write_json(self.path / HISTORY, history)
         write_whole(
             self.path / CHECKPOINT, lambda file: torch.save({"history": history, **state}, file)
         )
-        write_json(self.path / HISTORY, history)
 
     def finish(
         self, weights: dict[str, Tensor], scores: dict[str, dict[str, float]], best_epoch: int
     ) -> None:
         """Keep the result, and drop what was only needed to go on."""
-        from safetensors.torch import save
-
+        save = safetensors_library().torch.save
         tensors = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
         write_whole(self.path / WEIGHTS, lambda file: file.write(save(tensors)))
         write_json(self.path / SCORES, {"best_epoch": best_epoch, **scores})
@@ -132,16 +142,15 @@ def load_run(path: str | Path) -> tuple[LINK, dict]:
 
     Raises RunError if the folder holds no finished run or its files do not fit each other.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    library = safetensors_library()
     path = Path(path)
     run = read_run(path)
     if not (path / WEIGHTS).exists():
         raise RunError(f"{path} holds an unfinished run (no {WEIGHTS}); resume it first")
     try:
-        return LINK.from_weights(LinkConfig(**run["model"]), load_file(path / WEIGHTS)), run
-    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        weights = library.torch.load_file(path / WEIGHTS)
+        return LINK.from_weights(LinkConfig(**run["model"]), weights), run
+    except (library.SafetensorError, RuntimeError, TypeError, ValueError) as error:
         raise RunError(f"{path / WEIGHTS} does not fit {path / RUN}: {error}") from error
 
 
@@ -156,6 +165,18 @@ def read_run(path: Path) -> dict:
     if not isinstance(run, dict) or not all(isinstance(run.get(part), dict) for part in IDENTITY):
         raise RunError(f"{path / RUN} does not describe a run; make one with train")
     return run
+
+
+def safetensors_library() -> ModuleType:
+    """The library, imported where a run is kept or loaded: the rest needs torch alone."""
+    try:
+        import safetensors
+        import safetensors.torch
+    except ImportError:
+        raise RunError(
+            "keeping and loading runs needs safetensors: pip install 'link-avvp[cli]'"
+        ) from None
+    return safetensors
 
 
 def describe_data(dataset: Dataset) -> dict:
