@@ -6,6 +6,7 @@ terms, which the paper adds and VALOR lacks, are on in all eight; their own effe
 difference between the first combination and VALOR.
 """
 
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -92,8 +93,8 @@ def run_ablation(
     config, training
         Sizes, and how to train; switches and seed are replaced.
     jobs
-        Trainings at a time, each on one thread in a process of its own. The result does not depend
-        on it. With 1, everything happens in this process.
+        Trainings at a time, each on one thread, and in a process of its own if there are two or
+        more. The result does not depend on it.
     on_record
         Called with each result as it comes.
     done
@@ -144,6 +145,8 @@ class ResultsFile:
             "training": {k: v for k, v in asdict(training).items() if k != "seed"},
             "data": describe_data(dataset),
         }
+        # As the file will give it back: JSON has lists where Python may have tuples.
+        settings = json.loads(json.dumps(settings))
         self.content = {**settings, "versions": versions(), "records": []}
         if self.path.exists():
             try:
@@ -161,6 +164,9 @@ class ResultsFile:
             self.content["records"] = there["records"]
         else:
             self.records = []
+            # At once, so that a place that cannot be written to is known before the training.
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.path, self.content)
 
     def add(self, record: Record) -> None:
         """Keep one more record."""
@@ -238,7 +244,9 @@ def _table(records: Sequence[Record], score: str) -> dict[str, dict[int, float]]
 def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[Record]:
     if jobs == 1:
         for item in work:
-            yield _train(dataset, *item)
+            with _one_thread():
+                record = _train(dataset, *item)
+            yield record
         return
     # A forked process would inherit torch's threads in an undefined state.
     spawn = multiprocessing.get_context("spawn")
@@ -249,6 +257,17 @@ def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[Record]:
 def _train(dataset: Dataset, name: str, config: LinkConfig, training: TrainingConfig) -> Record:
     fitted = fit(dataset, config, training)
     return Record(name, training.seed, fitted.scores["test"], fitted.best_epoch)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums come out otherwise on more threads, and a worker has one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 _worker_dataset: Dataset | None = None
