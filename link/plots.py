@@ -397,11 +397,16 @@ def curves(
     first: int = 1,
     marked: int | None = None,
 ) -> Figure:
-    """Lines by panel and by name, from the abscissa `first` on; a dashed line at `marked`."""
+    """Lines by panel and by name, from the abscissa `first` on; a dashed line at `marked`.
+
+    Lines named ``audio``, ``visual`` and ``audio-visual`` have their modality's colour. Others,
+    six at most in a panel, have one that no modality has.
+    """
     result, row = figure(7.4, 3.4, columns=len(panels), squeeze=False)
     for axes, (title, lines) in zip(row[0], panels.items(), strict=True):
+        others = iter((BLACK, PURPLE, VERMILION, SKY, GREY, YELLOW))
         for name, values in lines.items():
-            colour = _MODALITY_COLOURS.get(name)
+            colour = _MODALITY_COLOURS.get(name) or next(others)
             axes.plot(range(first, first + len(values)), values, label=name, color=colour, lw=1.8)
         if marked is not None:
             axes.axvline(marked, color=BLACK, ls="--", lw=1)
