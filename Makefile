@@ -86,14 +86,14 @@ $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(CODE)
 	@echo "running $<"
 	@$(BIN)/python -m nbconvert --to notebook --execute --log-level WARN \
 		--ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.timeout=900 \
-		--output-dir $(@D) $<
+		--ExecutePreprocessor.extra_arguments=--log-level=ERROR --output-dir $(@D) $<
 
 # The pages come from the notebooks as they ran here, not from the outputs stored beside the code.
 $(DONE)/book: $(EXECUTED) $(PROSE)
 	@rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source/notebooks $(@D)
 	@cp -Rp _config.yml _toc.yml book $(BUILD)/source
 	@$(if $(EXECUTED),cp -p $(EXECUTED) $(BUILD)/source/notebooks)
-	@$(BIN)/jupyter-book build --quiet --path-output . $(BUILD)/source
+	@$(BIN)/jupyter-book build --quiet --path-output . $(BUILD)/source > /dev/null
 	@touch $@
 
 
