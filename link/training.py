@@ -7,7 +7,7 @@ split is kept.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -141,7 +141,7 @@ def fit(
     ------
     TrainingError
         If the network does not fit the data set, a split is empty or lacks the annotation it is
-        evaluated against, or the loss is no longer finite.
+        evaluated against, or the training diverges.
     """
     config = config or TrainingConfig()
     model_config = model_config or fitting_config(dataset)
@@ -209,19 +209,27 @@ def train_epoch(
     sums: dict[str, float] = {}
     shuffled = torch.randperm(len(split), generator=order).numpy()
     for batch in batches(split, config.batch_size, config.device, shuffled):
-        terms = model.loss(model(*batch.inputs), *batch.labels)
+        output = model(*batch.inputs)
+        # Before the loss, which would reject such probabilities in words that help nobody.
+        check_finite([output.video_prob], config)
+        terms = model.loss(output, *batch.labels)
         optimiser.zero_grad()
         terms["total"].backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
         optimiser.step()
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + term.item() * len(batch.weak)
-    losses = {name: total / len(split) for name, total in sums.items()}
-    if not math.isfinite(losses["total"]):
+    check_finite([torch.tensor(sums["total"]), *model.parameters()], config)
+    return {name: total / len(split) for name, total in sums.items()}
+
+
+def check_finite(tensors: Iterable[Tensor], config: TrainingConfig) -> None:
+    """Raise TrainingError if the training has diverged to infinities or NaN."""
+    if not all(tensor.isfinite().all() for tensor in tensors):
         raise TrainingError(
-            f"the loss is {losses['total']}: lower the learning rate ({config.learning_rate})"
+            "the training diverged, its numbers are no longer finite; lower the learning rate "
+            f"({config.learning_rate})"
         )
-    return losses
 
 
 @torch.no_grad()
