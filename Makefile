@@ -19,7 +19,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=$(BUILD)/notebooks/%)
 PACKAGE := $(sort $(shell find link -name '*.py' -o -name '*.json'))
 TESTS := $(sort $(shell find tests -name '*.py'))
 PROSE := _config.yml _toc.yml $(sort $(wildcard book/*))
-TRACKED := $(sort $(wildcard $(shell git ls-files --cached --others --exclude-standard)))
+TRACKED := $(sort $(wildcard $(shell git ls-files --cached --others --exclude-standard 2>/dev/null)))
 
 # Notebooks run on this environment's kernel and draw inline, whatever the caller's shell says.
 export JUPYTER_PREFER_ENV_PATH := 1
