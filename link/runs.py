@@ -12,13 +12,8 @@
 Every file is written beside its place and then renamed, so that none is ever half there.
 """
 
-import contextlib
 import json
-import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +27,7 @@ from torch import Tensor
 import link
 from link.dataset import Dataset
 from link.errors import LinkError
+from link.files import write_whole
 from link.model import LINK, LinkConfig
 
 RUN, HISTORY, SCORES = "run.json", "history.json", "scores.json"
@@ -206,19 +202,3 @@ def write_json(path: Path, content: Any) -> None:
     """Write ``content`` as JSON, whole or not at all."""
     text = json.dumps(content, indent=1) + "\n"
     write_whole(path, lambda file: file.write(text.encode()))
-
-
-def write_whole(path: Path, write: Callable) -> None:
-    """Let ``write`` fill a binary file that takes its place once it is complete."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        # mkstemp makes private files; these are as readable as their folder.
-        shutil.copymode(path.parent, temporary)
-        os.chmod(temporary, os.stat(temporary).st_mode & 0o666)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
