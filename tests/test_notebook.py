@@ -1,0 +1,125 @@
+"""The book takes its data from where LINK_DATASET says, at sizes that fit the data."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from tiny import tiny_dataset
+
+from link.dataset import FeatureError
+from link.features import write_store
+from link.model import LinkConfig
+from link.presets import BOOK_NETWORK, BOOK_TRAINING
+from link.simulation import simulate
+from link.training import TrainingConfig, fit, learning_rate
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def notebook():
+    """The module; what its import says to the environment stays here."""
+    threads = torch.get_num_threads()
+    with mock.patch.dict(os.environ):
+        import link.notebook
+
+        yield link.notebook
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return write_store(tmp_path / "link-avvp" / "llp", replace(tiny_dataset(), name="mine"))
+
+
+@pytest.mark.parametrize("value", [None, "", "llp-sim"])
+def test_the_book_is_simulated_unless_told_otherwise(notebook, value):
+    if value is None:
+        os.environ.pop("LINK_DATASET", None)
+    else:
+        os.environ["LINK_DATASET"] = value
+    dataset = notebook.chapter_dataset()
+    assert dataset.simulated and dataset.fingerprint() == simulate().fingerprint()
+
+
+def test_a_path_is_the_store_that_is_there(notebook, store):
+    os.environ["LINK_DATASET"] = str(store)
+    dataset = notebook.chapter_dataset()
+    assert dataset.name == "mine" and dataset.fingerprint() == tiny_dataset().fingerprint()
+
+
+def test_a_path_may_begin_at_home(notebook, store):
+    os.environ["HOME"] = os.environ["USERPROFILE"] = str(store.parent)
+    os.environ["LINK_DATASET"] = "~/llp"
+    assert notebook.chapter_dataset().name == "mine"
+
+
+def test_llp_is_the_store_at_its_usual_place(notebook, store, monkeypatch):
+    os.environ["LINK_DATASET"] = "llp"
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: store.parents[1] / name)
+    assert notebook.chapter_dataset().name == "mine"
+
+
+@pytest.mark.parametrize("value", ["llp", "no-such-store"])
+def test_a_store_that_is_not_there_is_named(notebook, tmp_path, monkeypatch, value):
+    os.environ["LINK_DATASET"] = value if value == "llp" else str(tmp_path / value)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
+    with pytest.raises(FeatureError, match=rf"{tmp_path}.*{value} is no folder; name a store"):
+        notebook.chapter_dataset()
+
+
+def test_simulated_data_has_the_books_sizes_and_anything_real_has_valors(notebook):
+    simulated = tiny_dataset()
+    real = replace(simulated, simulated=False)
+    widths = {"audio_dim": 9, "visual_dim": 8, "motion_dim": 7}
+    assert notebook.chapter_network(simulated) == LinkConfig(**widths, **BOOK_NETWORK)
+    assert notebook.chapter_network(real) == LinkConfig(**widths)
+    assert notebook.chapter_network(simulated, hidden=12, tsam=False) == LinkConfig(
+        **{**widths, **BOOK_NETWORK, "hidden": 12}, tsam=False
+    )
+    assert notebook.chapter_training(simulated, seed=2) == TrainingConfig(**BOOK_TRAINING, seed=2)
+    assert notebook.chapter_training(real, epochs=3, device="cpu") == TrainingConfig(epochs=3)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert notebook.chapter_training(real).device == device
+
+
+def test_the_books_schedule_warms_up_and_comes_to_its_end(notebook):
+    config = notebook.chapter_training(tiny_dataset())
+    rates = [learning_rate(epoch, config) for epoch in range(1, config.epochs + 1)]
+    assert max(rates) == config.learning_rate
+    assert rates[-1] == pytest.approx(config.final_learning_rate)
+
+
+def test_source_shows_the_code(notebook):
+    shown = notebook.source(fit).data
+    assert shown.startswith("```python\ndef fit(") and shown.endswith("\n```")
+
+
+def test_chapters_hold_the_machine_to_one_instruction_set_and_one_thread():
+    code = (
+        "import link.notebook, os, torch\n"
+        "link.notebook.chapter_dataset()\n"
+        "print(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability())\n"
+        "print(os.environ['OMP_NUM_THREADS'], os.environ['MKL_CBWR'])\n"
+    )
+    free = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "LINK_DATASET")}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**free, "MKL_CBWR": "COMPATIBLE"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    threads, capability, omp, mkl = result.stdout.split()
+    assert (threads, omp) == ("1", "1")
+    # What the caller has set is left alone.
+    assert mkl == "COMPATIBLE"
+    if platform.machine() in ("x86_64", "AMD64"):
+        assert capability in ("AVX2", "DEFAULT")
