@@ -249,6 +249,16 @@ def test_teachers_know_more_than_the_weak_labels_and_err():
             assert said[true].mean() > said[named & ~true].mean()
 
 
+def test_teachers_know_each_class_with_an_error_of_its_own():
+    for error in (0, 0.7):
+        world = World(replace(SIMULATION, teacher_error=error), 25)
+        for space in (world.audio, world.visual):
+            off = (space.text - space.prototypes) / simulation.SCALE
+            # What is left beside the errors is one offset for all classes.
+            assert off.std(axis=0).mean() == pytest.approx(error, abs=0.1)
+            assert (off.std(axis=0) > 0).any() == (error > 0)
+
+
 def test_teachers_err_more_where_there_is_more_noise():
     def advantage(noise):
         test = simulate(SimulationConfig(train=1, val=1, test=100, noise_audio=noise)).test
