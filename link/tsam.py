@@ -65,8 +65,8 @@ class AdaptiveInteraction(nn.Module):
 
     f^ac = f^a + alpha2 * softmax(f^a f^v^T) (beta2 * f^v) and
     f^vc = f^v + alpha1 * softmax(f^v f^a^T) (beta1 * f^a), the softmax over the other modality's
-    segments. The product under the softmax is scaled by 1 / sqrt(d), which the paper does not
-    write: without it the softmax of 256 features is a hard choice of one segment.
+    segments. The product under the softmax is scaled by 1 / sqrt(d), as in the Transformer, so
+    that it is no sharper for wider features. The paper does not write this.
     """
 
     def __init__(self):
