@@ -256,7 +256,7 @@ def similarity_maps(panels: dict[str, np.ndarray], title: str) -> Figure:
         axes.set_yticks(range(0, values.shape[0], 3))
         axes.grid(visible=False)
     row[0, 0].set_ylabel("audio segment")
-    result.colorbar(image, ax=row, orientation="horizontal", aspect=40, label="0: nothing shared")
+    result.colorbar(image, ax=row, orientation="horizontal", aspect=40, label="overlap, or cosine")
     result.suptitle(title, fontsize=11)
     return result
 
@@ -303,7 +303,7 @@ def weight_in_training(mu: dict[str, Sequence[float]], weights: dict[str, np.nda
     left.set_title("μ")
     left.set_xlabel("epochs trained")
     left.set_ylabel("μ")
-    left.legend()
+    left.legend(loc="upper left", bbox_to_anchor=(0, 0.92))
     edges = np.linspace(1, max(float(values.max()) for values in weights.values()), 41)
     for name, values in weights.items():
         share = 100 * np.histogram(values, edges)[0] / values.size
