@@ -82,24 +82,23 @@ def without(*names: str) -> Dataset:
 
 
 @given(
-    warmup=st.integers(0, 30),
-    cosine=st.integers(1, 60),
+    warmup=st.integers(0, 20),
+    cosine=st.integers(1, 40),
     peak=st.floats(1e-5, 1),
     share=st.floats(0, 1),
-    data=st.data(),
 )
-def test_the_learning_rate_is_that_of_valors_code(warmup, cosine, peak, share, data):
+def test_the_learning_rate_is_that_of_valors_code(warmup, cosine, peak, share):
     epochs, final = warmup + cosine, share * peak
-    epoch = data.draw(st.integers(1, epochs))
     config = TrainingConfig(
         epochs=epochs, warmup_epochs=warmup, learning_rate=peak, final_learning_rate=final
     )
-    if epoch < warmup:
-        expected = epoch / warmup * peak
-    else:
-        angle = (epoch - warmup) / (epochs - warmup) * math.pi
-        expected = final + 0.5 * (peak - final) * (1.0 + math.cos(angle))
-    assert learning_rate(epoch, config) == pytest.approx(expected, rel=1e-12)
+    for epoch in range(1, epochs + 1):
+        if epoch < warmup:
+            expected = epoch / warmup * peak
+        else:
+            angle = (epoch - warmup) / (epochs - warmup) * math.pi
+            expected = final + 0.5 * (peak - final) * (1.0 + math.cos(angle))
+        assert learning_rate(epoch, config) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_learning_rate_climbs_to_its_peak_and_ends_at_its_end():
