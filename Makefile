@@ -16,7 +16,7 @@ STRICT := $(BUILD)/strict
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=$(BUILD)/notebooks/%)
-PACKAGE := $(sort $(shell find link -name '*.py' -o -name '*.json'))
+PACKAGE := $(sort $(shell find link -type f -not -name '*.pyc'))
 TESTS := $(sort $(shell find tests -name '*.py'))
 PROSE := _config.yml _toc.yml $(sort $(wildcard book/*))
 TRACKED := $(sort $(wildcard $(shell git ls-files --cached --others --exclude-standard 2>/dev/null)))
