@@ -159,7 +159,7 @@ def fit(
             history, best_weights = state["history"], state["best_weights"]
             model.load_state_dict(state["weights"])
             optimiser.load_state_dict(state["optimiser"])
-            set_random_states(order, state["random"])
+            set_random_states(order, state["random"], config.device)
 
     for epoch in range(len(history) + 1, config.epochs + 1):
         started = time.perf_counter()
@@ -178,7 +178,7 @@ def fit(
                 best_weights=best_weights,
                 weights=model.state_dict(),
                 optimiser=optimiser.state_dict(),
-                random=random_states(order),
+                random=random_states(order, config.device),
             )
         if on_epoch is not None:
             on_epoch(record)
@@ -376,15 +376,16 @@ def clone_weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def random_states(order: torch.Generator) -> dict[str, Tensor]:
+def random_states(order: torch.Generator, device: str) -> dict[str, Tensor]:
+    """All that the next epochs draw from: the order of videos, and dropout on the device."""
     states = {"order": order.get_state(), "cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
+    if torch.device(device).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
     return states
 
 
-def set_random_states(order: torch.Generator, states: dict[str, Tensor]) -> None:
+def set_random_states(order: torch.Generator, states: dict[str, Tensor], device: str) -> None:
     order.set_state(states["order"])
     torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
