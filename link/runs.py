@@ -194,6 +194,9 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
+        # Sums come out otherwise in another order, and training multiplies the difference.
+        "processor": f"{torch.get_num_threads()} threads, "
+        f"{torch.backends.cpu.get_cpu_capability()}",
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
     }
 

@@ -16,7 +16,7 @@ from tiny import TRAINING, tiny_dataset, tiny_network
 import link.runs as runs
 from link.files import write_whole
 from link.runs import RunError, RunFolder, load_run, write_json
-from link.training import fit, predict
+from link.training import fit, predict, random_states, set_random_states
 
 DATASET, NETWORK = tiny_dataset(), tiny_network()
 FINISHED = {"run.json", "history.json", "model.safetensors", "scores.json"}
@@ -92,6 +92,7 @@ def test_run_json_says_everything_needed_to_repeat_the_run(whole):
     assert run["versions"]["numpy"] == np.__version__
     assert run["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert run["versions"]["link"] == runs.link.__version__
+    assert run["versions"]["processor"].startswith("1 threads, ")
 
 
 def test_a_finished_run_holds_the_result_and_no_checkpoint(whole):
@@ -145,6 +146,27 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(whole, tmp_path, epoch):
         assert (tmp_path / name).read_bytes() == (expected_path / name).read_bytes()
     assert read(tmp_path / "history.json") == resumed.history
     assert read(tmp_path / "run.json") == started
+
+
+def test_a_run_on_the_processor_leaves_the_gpu_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda *_: pytest.fail("the GPU was asked"))
+    train(tmp_path, stop_after=1)
+    assert train(tmp_path, resume=True)
+
+
+def test_the_random_state_is_that_of_the_gpu_in_use(monkeypatch):
+    """With two GPUs, of which training is on the second."""
+    states = {"cuda:0": torch.tensor([0]), "cuda:1": torch.tensor([1])}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device="cuda:0": states[device])
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device="cuda:0": states.update({device: state})
+    )
+    kept = random_states(torch.Generator(), "cuda:1")
+    states["cuda:1"] = torch.tensor([9])
+    set_random_states(torch.Generator(), kept, "cuda:1")
+    assert states == {"cuda:0": torch.tensor([0]), "cuda:1": torch.tensor([1])}
 
 
 def test_a_run_stopped_before_its_first_epoch_starts_again(whole, tmp_path):
