@@ -39,8 +39,8 @@ def label_text(prior: Tensor, text: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def logit_shifts(plsim: PLSIM, classifier: nn.Module, features: Tensor) -> Tensor:
-    """How a pseudo-label of one class moves the logits of all: (C, C), mean over all segments.
+def logit_shifts(plsim: PLSIM, classifier: nn.Module, features: Tensor, prior: Tensor) -> Tensor:
+    """How a pseudo-label of each class moves the logits of all: (C, C), mean over all segments.
 
     Parameters
     ----------
@@ -50,21 +50,22 @@ def logit_shifts(plsim: PLSIM, classifier: nn.Module, features: Tensor) -> Tenso
         From features (..., d) to logits (..., C).
     features
         (B, T, d), as they reach PLSIM.
+    prior
+        The segments' pseudo-labels, float (B, T, C). All but the one in question stay.
 
     Returns
     -------
     Tensor
-        Row c, column k: the logit of k with c as the segment's only pseudo-label, less the logit
-        of k without any pseudo-label.
+        Row c, column k: the logit of k with c among the segment's pseudo-labels, less the logit of
+        k without it.
     """
-    labels = torch.eye(len(plsim.text), device=features.device)
-    none = torch.zeros_like(labels[0])
 
-    def logits(label: Tensor) -> Tensor:
-        prior = label.expand(*features.shape[:2], -1)
-        return classifier(plsim(features, prior)).mean(dim=(0, 1))
+    def logits(label: int, present: float) -> Tensor:
+        changed = prior.clone()
+        changed[..., label] = present
+        return classifier(plsim(features, changed)).mean(dim=(0, 1))
 
-    return torch.stack([logits(label) for label in labels]) - logits(none)
+    return torch.stack([logits(c, 1.0) - logits(c, 0.0) for c in range(prior.shape[-1])])
 
 
 def _mlp(text_dim: int, hidden: int) -> nn.Sequential:

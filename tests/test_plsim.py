@@ -69,15 +69,17 @@ def test_text_is_kept_and_not_trained():
     assert "text" not in dict(module.named_parameters())
 
 
-def test_logit_shifts_are_those_of_one_label_at_a_time():
+def test_logit_shifts_are_those_of_one_label_more():
     module = perturbed()
     classifier = torch.nn.Linear(6, 4).double()
     features = torch.randn(3, 7, 6, dtype=torch.float64)
-    shifts = logit_shifts(module, classifier, features)
+    prior = torch.randint(0, 2, (3, 7, 4), dtype=torch.float64)
+    kept = prior.clone()
+    shifts = logit_shifts(module, classifier, features, prior)
     assert shifts.shape == (4, 4) and not shifts.requires_grad
+    assert torch.equal(prior, kept)
     for c in range(4):
-        prior = torch.zeros(3, 7, 4, dtype=torch.float64)
-        without = classifier(module(features, prior))
-        prior[..., c] = 1
-        change = classifier(module(features, prior)) - without
-        torch.testing.assert_close(shifts[c], change.mean(dim=(0, 1)))
+        only = torch.eye(4, dtype=torch.float64)[c]
+        more = classifier(module(features, prior.maximum(only)))
+        less = classifier(module(features, prior * (1 - only)))
+        torch.testing.assert_close(shifts[c], (more - less).mean(dim=(0, 1)))
