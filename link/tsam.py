@@ -59,6 +59,11 @@ class TemporalSpatialAttention(nn.Module):
         weighted = self.temporal(features) * features
         return self.spatial(weighted) * weighted
 
+    def weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What (B, T, d) features are multiplied by: (B, T, 1) in time, then (B, 1, d)."""
+        over_time = self.temporal(features)
+        return over_time, self.spatial(over_time * features)
+
 
 class AdaptiveInteraction(nn.Module):
     """Add to each modality what its segments attend to in the other, by learned strengths.

@@ -17,7 +17,11 @@ def literal_attention(module, f):
 
     def mlp(x):
         hidden = [
-            max(0.0, sum(first.weight[j, t].item() * x[t] for t in range(segments)) + first.bias[j].item())
+            max(
+                0.0,
+                sum(first.weight[j, t].item() * x[t] for t in range(segments))
+                + first.bias[j].item(),
+            )
             for j in range(len(first.bias))
         ]
         return [
@@ -55,12 +59,23 @@ def test_the_attention_is_its_equation():
         torch.testing.assert_close(attended, expected)
 
 
+def test_the_weights_are_what_the_attention_multiplies_by():
+    torch.manual_seed(0)
+    module = TemporalSpatialAttention(6)
+    features = torch.randn(3, 6, 9)
+    over_time, over_features = module.weights(features)
+    assert over_time.shape == (3, 6, 1) and over_features.shape == (3, 1, 9)
+    torch.testing.assert_close(over_features * over_time * features, module(features))
+
+
 def literal_addition(own, other, alpha, beta):
     """f + alpha * softmax(f g^T / sqrt(d)) (beta * g), segment by segment."""
     result = []
     for segment in own:
         exponents = [math.exp(float(segment @ g) / math.sqrt(len(segment))) for g in other]
-        attended = sum(e / sum(exponents) * beta * g for e, g in zip(exponents, other, strict=True))
+        attended = sum(
+            e / sum(exponents) * beta * g for e, g in zip(exponents, other, strict=True)
+        )
         result.append(segment + alpha * attended)
     return torch.stack(result)
 
