@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Tests and notebooks at a time. Each keeps to one or two threads.
+# Tests and notebooks at a time, each on one thread.
 JOBS ?= 2
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.link-installed
@@ -110,7 +110,8 @@ lint: $(ENVIRONMENT)
 unit-tests: $(DONE)/unit-tests
 $(DONE)/unit-tests: $(CODE) $(TESTS)
 	@echo "unit tests"
-	@$(BIN)/python -m pytest tests --ignore tests/book --ignore tests/test_project.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) \
+		tests --ignore tests/book --ignore tests/test_project.py
 	@mkdir -p $(@D) && touch $@
 
 project-checks: $(DONE)/project-checks
