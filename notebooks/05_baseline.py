@@ -71,8 +71,10 @@ for name, model in (("VALOR++", valor_plus_plus), ("this chapter", build(network
 # and a motion feature $x^m_t$; they are projected, joined and mixed:
 #
 # $$
-# f^a_t = W_a x^a_t + b_a, \qquad
-# f^v_t = W_f \left[ W_v x^v_t + b_v \,;\; W_m x^m_t + b_m \right] + b_f .
+# \begin{aligned}
+# f^a_t &= W_a x^a_t + b_a, \\
+# f^v_t &= W_f \left[ W_v x^v_t + b_v \,;\; W_m x^m_t + b_m \right] + b_f .
+# \end{aligned}
 # $$
 
 # %%
@@ -159,9 +161,11 @@ print("does it matter which modality goes first?", "yes" if difference > 1e-3 el
 # the modalities. Both are taken for every class apart:
 #
 # $$
-# p_{t,m,c} = \sigma\left(w_c^\top f^m_t + b_c\right), \qquad
-# \alpha_{t,m,c} = \operatorname*{softmax}_{t}\left(u_c^\top f^m_t\right), \qquad
-# \omega_{t,m,c} = \operatorname*{softmax}_{m}\left(z_c^\top f^m_t\right) .
+# \begin{aligned}
+# p_{t,m,c} &= \sigma\left(w_c^\top f^m_t + b_c\right), \\
+# \alpha_{t,m,c} &= \operatorname*{softmax}_{t}\left(u_c^\top f^m_t\right), \\
+# \omega_{t,m,c} &= \operatorname*{softmax}_{m}\left(z_c^\top f^m_t\right) .
+# \end{aligned}
 # $$
 #
 # From these come the probabilities of the whole video and of each modality:
@@ -171,8 +175,8 @@ print("does it matter which modality goes first?", "yes" if difference > 1e-3 el
 # p^m_c = \sum_{t} \alpha_{t,m,c}\; p_{t,m,c} .
 # $$
 #
-# Without a bias in the formula, with one in the code: a softmax does not see it in
-# $\alpha$ and $\omega$, since it is the same for all that it compares.
+# In the code $u_c$ and $z_c$ come with a bias. It changes nothing, since it is the same for all
+# that a softmax compares.
 
 # %%
 source(han.AttentivePooling)
@@ -213,9 +217,8 @@ halves = {"first frequency cell": matrix[:, :32], "second frequency cell": matri
 _ = plots.heat_maps(halves, "cell in time", "segment (s)", "weight")
 
 # %% [markdown]
-# *Each segment averages the three or four cells of its own second, equally in both frequency
-# cells; bicubic interpolation gives the neighbours at the borders of the video faint negative
-# weights.*
+# *Each segment averages the cells of its own second, equally in both frequency cells. Bicubic
+# interpolation gives some cells just outside of it a faint negative weight.*
 #
 # To check the matrix, the next cell takes VALOR's steps one after the other, on random cells. It
 # needs no file.
@@ -385,7 +388,8 @@ with mock.patch.object(han, "HANLayer", OwnModalityOnly):
 
 # %% [markdown]
 # **Does the trained network rely on it?** Leave its weights alone and let the cross-attention look
-# at the other modality *of another video*.
+# at the other modality *of another video*. The idea is that of permutation importance
+# {cite}`breiman2001forests`.
 
 # %%
 source(exchanged)
@@ -421,7 +425,7 @@ changes = {"trained without": loss_of(own_only), "other video's": loss_of(misled
 for question, by_score in changes.items():
     print(f"{question} ({kind} data)")
     for score, change in by_score.items():
-        print(f"  {score:22s}{change.verdict()}")
+        print(f"  {score:21s}{change.verdict()}")
 
 # %% mystnb={"image": {"alt": "Differences to the plain HAN with intervals, by score."}}
 _ = plots.paired_intervals(changes, f"Change against HAN, {kind} data")
@@ -470,5 +474,5 @@ table
 #   loaded weights, or with one layer, there is no difference.
 # - VALOR averages eight frames a segment after their projection, we may do so before: both are
 #   linear, so the result is the same.
-# - The network of this chapter is far smaller than VALOR++, and its data set is simulated. None of
-#   the scores above says anything about LLP. The published ones are quoted on a page of their own.
+# - On llp-sim the network is far smaller than VALOR++, and its scores say nothing about LLP. The
+#   published ones are quoted on a page of their own.
