@@ -131,7 +131,11 @@ def test_the_schedule_is_what_the_optimiser_follows(fitted):
     assert [record["learning_rate"] for record in fitted.history] == [
         learning_rate(epoch, TRAINING) for epoch in (1, 2, 3, 4)
     ]
-    still = replace(TRAINING, learning_rate=0.0, final_learning_rate=0.0, epochs=1)
+    # Whose only epoch is the last, with the rate of the end.
+    still = replace(
+        TRAINING, epochs=1, warmup_epochs=0, learning_rate=0.1, final_learning_rate=0.0
+    )
+    assert learning_rate(1, still) == 0
     torch.manual_seed(still.seed)
     initial = build(tiny_network(), DATASET).state_dict()
     assert same_weights(fit(DATASET, tiny_network(), still).model.state_dict(), initial)
