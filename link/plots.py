@@ -360,7 +360,7 @@ def logit_shifts(classes: Sequence[str], panels: dict[str, np.ndarray], title: s
     result, row = figure(7.4, 6.0, columns=len(panels), sharey=True, squeeze=False)
     reach = max(float(np.abs(values).max()) for values in panels.values())
     for axes, (name, values) in zip(row[0], panels.items(), strict=True):
-        image = axes.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
         axes.set_title(name)
         axes.set_xlabel("logit of (same order)")
         axes.set_xticks([])
@@ -488,7 +488,7 @@ def paired_intervals(results: dict[str, dict[str, Interval]], title: str) -> Fig
             colour = BLUE if by_row[row].excludes_zero else GREY
             axes.plot([low, high], [position] * 2, color=colour, linewidth=2)
             axes.plot(mean, position, "o", color=colour)
-        axes.set_title(score.replace("_", "-"))
+        axes.set_title(score.replace("_", "-").replace("/", " level\n"))
         axes.set_xlabel("points")
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(rows)), rows)
