@@ -1,0 +1,92 @@
+"""Chapters 05 and 06, and wherever else there are curves or matrices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from link.events import runs
+from link.plots.style import BLACK, BOTH, GREY, HEARD, PURPLE, SEEN, SKY, VERMILION, YELLOW, figure
+
+
+def curves(
+    panels: dict[str, dict[str, Sequence[float]]],
+    xlabel: str,
+    ylabel: str = "",
+    first: int = 1,
+    marked: int | None = None,
+) -> Figure:
+    """Lines by panel and by name, from the abscissa `first` on; a dashed line at `marked`.
+
+    Lines named ``audio``, ``visual`` and ``audio-visual`` have their modality's colour. Others,
+    six at most in a panel, have one that no modality has.
+    """
+    result, row = figure(7.4, 3.4, columns=len(panels), squeeze=False)
+    for axes, (title, lines) in zip(row[0], panels.items(), strict=True):
+        others = iter((BLACK, PURPLE, VERMILION, SKY, GREY, YELLOW))
+        for name, values in lines.items():
+            colour = _MODALITY_COLOURS.get(name) or next(others)
+            axes.plot(range(first, first + len(values)), values, label=name, color=colour, lw=1.8)
+        if marked is not None:
+            axes.axvline(marked, color=BLACK, ls="--", lw=1)
+        axes.set_title(title)
+        axes.set_xlabel(xlabel)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+    row[0, 0].set_ylabel(ylabel)
+    return result
+
+
+_MODALITY_COLOURS = {"audio": HEARD, "visual": SEEN, "audio-visual": BOTH}
+
+
+def heat_maps(
+    panels: dict[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    quantity: str,
+    centre: float = 0.0,
+    reach: float | None = None,
+) -> Figure:
+    """Matrices in one scale of colours: white at `centre`, full at a distance of `reach` from it.
+
+    Without `reach` the scale goes as far as the entries do.
+    """
+    reach = reach or max(np.abs(matrix - centre).max() for matrix in panels.values())
+    result, row = figure(7.4, 3.2, columns=len(panels), sharey=True, squeeze=False)
+    for axes, (title, matrix) in zip(row[0], panels.items(), strict=True):
+        image = axes.imshow(
+            matrix, cmap="PuOr_r", vmin=centre - reach, vmax=centre + reach, aspect="auto"
+        )
+        axes.grid(visible=False)
+        axes.set_title(title)
+        axes.set_xlabel(xlabel)
+    row[0, 0].set_ylabel(ylabel)
+    result.colorbar(image, ax=row[0]).ax.set_xlabel(quantity)
+    return result
+
+
+def weights_over_time(
+    videos: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+) -> Figure:
+    """A weight for each segment, and below it where there are events; a panel for each video.
+
+    A video's title leads to what is ``heard`` and what is ``seen``: the weights (T,) and, boolean,
+    the segments (T,) with an event.
+    """
+    result, row = figure(7.4, 3.2, columns=len(videos), sharey=True, squeeze=False)
+    for axes, (title, modalities) in zip(row[0], videos.items(), strict=True):
+        for (name, (weights, marked)), colour, low in zip(
+            modalities.items(), (HEARD, SEEN), (-0.12, -0.24), strict=True
+        ):
+            axes.stairs(weights, baseline=None, color=colour, lw=2, label=f"weight, {name}")
+            bars = [(start, stop - start) for start, stop in runs(marked)]
+            axes.broken_barh(bars, (low, 0.09), color=colour, alpha=0.6, label=f"event, {name}")
+        axes.set_ylim(-0.28, 1)
+        axes.set_yticks(np.linspace(0, 1, 5))
+        axes.set_title(title)
+        axes.set_xlabel("time (s)")
+    row[0, 0].set_ylabel("weight")
+    result.legend(*row[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return result
