@@ -233,18 +233,29 @@ def test_the_best_epoch_is_the_first_with_the_best_type_score():
     assert best_epoch(history) == 2
 
 
-def test_the_weights_are_those_of_the_best_epoch_on_validation():
+def test_the_weights_are_those_of_the_best_epoch_on_validation(monkeypatch):
+    scores = iter([{"segment/type": score} for score in (3.0, 9.0, 7.0, 8.0)])
+    on_test = {"segment/type": 50.0}
+    monkeypatch.setattr(
+        training,
+        "evaluate",
+        lambda model, split, device: next(scores) if split is DATASET.val else on_test,
+    )
     watcher = Watcher()
     fitted = fit(DATASET, tiny_network(), TRAINING, watcher)
-    best = fitted.best_epoch
-    assert best == best_epoch(fitted.history) < TRAINING.epochs
-    assert same_weights(fitted.model.state_dict(), watcher.weights[best - 1])
+    assert fitted.best_epoch == 2
+    assert same_weights(fitted.model.state_dict(), watcher.weights[1])
     assert same_weights(fitted.model.state_dict(), watcher.finished)
-    assert not same_weights(fitted.model.state_dict(), watcher.weights[-1])
-    assert fitted.scores["val"] == fitted.history[best - 1]["val"]
-    assert fitted.scores["val"] == evaluate(fitted.model, DATASET.val)
-    assert fitted.scores["test"] == evaluate(fitted.model, DATASET.test)
+    assert not same_weights(watcher.weights[1], watcher.weights[3])
+    assert fitted.scores == {"val": {"segment/type": 9.0}, "test": on_test}
     assert not fitted.model.training
+
+
+def test_the_scores_are_those_of_the_weights(fitted):
+    assert fitted.best_epoch == best_epoch(fitted.history)
+    assert fitted.scores["val"] == fitted.history[fitted.best_epoch - 1]["val"]
+    for name in ("val", "test"):
+        assert fitted.scores[name] == evaluate(fitted.model, DATASET.splits()[name])
 
 
 def test_the_test_split_selects_nothing(fitted):
