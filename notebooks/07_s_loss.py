@@ -1,0 +1,490 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # S-LOSS: similarity with a weight of its own
+#
+# A second of sound and a second of picture should have features as similar as their labels are,
+# whether or not they are the same second. S-LOSS asks for that, and weighs each pair by how
+# similar it is already, with a weight that is learned.
+#
+# This chapter takes the whole loss apart, since S-LOSS is its last term. Then it looks closely at
+# the weight, because the weight does something that the paper {cite}`wang2024link` does not
+# mention: it removes itself.
+
+# %%
+from link.notebook import chapter_dataset, chapter_network, chapter_training, source
+
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import torch
+
+from link import losses, plots
+from link.ablation import Record, differences
+from link.inference import batches, predict
+from link.training import TrainingConfig, build, fit, learning_rate
+
+dataset = chapter_dataset()
+kind = "simulated" if dataset.simulated else "real"
+training = chapter_training(dataset)
+print(f"{dataset.name}: {kind} data, {len(dataset.train)} videos to train on")
+
+# %% [markdown]
+# ## The loss, term by term
+#
+# $$
+# L = \mathrm{BCE}(p, y)
+#   + \mathrm{BCE}\left(p^a, \max_t \tilde y^a_t\right)
+#   + \mathrm{BCE}\left(p^v, \max_t \tilde y^v_t\right)
+#   + L_{\text{label}} + L_{\text{similarity}}
+# $$
+#
+# - $p$ are the probabilities of the classes in the video, $y$ is its weak label. This is the term
+#   of HAN {cite}`tian2020han`.
+# - $p^a$ and $p^v$ are the probabilities that a class is heard, or seen, anywhere in the video.
+#   Their targets are the pseudo-labels' maximum over time. VALOR {cite}`lai2023valor` does not
+#   have these two terms.
+# - $L_{\text{label}}$ compares every segment's logits, audio and visual, with that segment's
+#   pseudo-labels $\tilde y^a_t$ and $\tilde y^v_t$. It is VALOR's.
+# - $L_{\text{similarity}}$ is S-LOSS.
+#
+# The terms are summed as they are; none has a factor. The code is the same list.
+
+# %%
+source(losses.parsing_loss)
+
+# %%
+torch.manual_seed(0)
+model = build(chapter_network(dataset, tsam=False, plsim=False), dataset)
+batch = next(batches(dataset.train, size=64))
+terms = model.loss(model(*batch.inputs), *batch.labels)
+print(f"before training, {kind} data:")
+for name, value in terms.items():
+    print(f"{name:13s}{value.item():.2f}   shape {tuple(value.shape)}")
+
+# %% [markdown]
+# ## What S-LOSS compares
+#
+# Two numbers for every audio segment $i$ and every visual segment $j$ of one video: how similar
+# they are, and how similar they should be.
+#
+# $$
+# s_{ij} = \frac{f^a_i \cdot f^v_j}{\lVert f^a_i \rVert\, \lVert f^v_j \rVert}, \qquad
+# r_{ij} = \frac{\lvert A_i \cap V_j \rvert}{\lvert A_i \cup V_j \rvert}, \qquad
+# L_{\text{similarity}} = \operatorname*{mean}_{i,j}\; \lambda(s_{ij})\,(s_{ij} - r_{ij})^2 .
+# $$
+#
+# $f^a_i$ and $f^v_j$ are the features that leave the encoder. $A_i$ and $V_j$ are the label sets
+# of the segments. The overlap $r_{ij}$ is the semantic similarity of LEAP {cite}`zhou2024leap`. A
+# pair in which both sets are empty has no overlap, 0/0, and is left out.
+#
+# In training the label sets are the pseudo-labels, because segments have no other labels. On the
+# test split there are true labels as well, so we can look at both. The video shown is the one
+# whose true overlaps vary most in both directions.
+
+# %%
+source(losses.label_overlap)
+
+
+# %%
+def overlaps(audio, visual):
+    return losses.label_overlap(torch.from_numpy(audio), torch.from_numpy(visual))
+
+
+test = dataset.test
+overlap, defined = overlaps(test.audio_truth, test.visual_truth)
+guessed, guess_defined = overlaps(test.audio_target, test.visual_target)
+spread = torch.minimum(overlap.mean(dim=1).std(dim=1), overlap.mean(dim=2).std(dim=1))
+video = int(spread.argmax())
+print("shape of r:", tuple(overlap.shape))
+print(f"pairs with a label: {defined.float().mean():.0%}")
+print(f"of these, r = 0: {(overlap[defined] == 0).float().mean():.0%}")
+print(f"          r = 1: {(overlap[defined] == 1).float().mean():.0%}")
+
+
+# %%
+def masked(values, valid):
+    return torch.where(valid, values, torch.nan)[video].numpy()
+
+
+truth_map = masked(overlap, defined)
+maps = {"r, annotated": truth_map, "r, pseudo-labels": masked(guessed, guess_defined)}
+
+# %% mystnb={"image": {"alt": "Two heat maps of label overlap, one clean, one with errors."}}
+_ = plots.similarity_maps(maps, f"Test video {video} ({kind}): label overlap")
+
+# %% [markdown]
+# *Left: how much the labels of each second of sound share with those of each second of picture.
+# Right: the same from the pseudo-labels, which are what training sees. Grey: no label on either
+# side.*
+#
+# A block means that an event lasts. Off the diagonal, S-LOSS speaks about seconds that lie far
+# apart; a loss on synchronous pairs alone could not do that.
+
+# %% [markdown]
+# ## The weight
+#
+# $$
+# \lambda(s) =
+# \begin{cases}
+# 1 & s \le -0.2 \\
+# e^{|1-\mu|} & -0.2 < s < 0 \\
+# e^{|1-\mu|} + \left(1 - e^{|1-\mu|}\right) s & s \ge 0
+# \end{cases}
+# $$
+#
+# $\mu$ is one learned number for the whole network. The $s$ inside $\lambda$ carries no gradient:
+# a pair cannot make its loss smaller by moving to where the weight is small.
+
+# %%
+source(losses.piecewise_weight)
+
+# %%
+s = torch.tensor([-0.2 - 1e-9, -0.2 + 1e-9, -1e-9, 0, 1], dtype=torch.float64)
+for mu in (0.0, 0.5, 1.0):
+    below, above, left, zero, one = losses.piecewise_weight(s, mu).tolist()
+    print(
+        f"mu {mu:.1f}:  at -0.2 from {below:.2f} to {above:.2f}"
+        f"   at 0 from {left:.2f} to {zero:.2f}   at 1 {one:.2f}"
+    )
+
+# %% mystnb={"image": {"alt": "Left: the weight for four mu. Right: the cost of a pair."}}
+_ = plots.weight_curves([0, 0.3, 0.6, 1])
+
+# %% [markdown]
+# *Left: the weight jumps at $s = -0.2$, is continuous at 0, and ends at 1 for every $\mu$. Right:
+# with $\mu = 0$ pairs around $s = 0$ count up to $e$ times as much as without a weight (dashed).*
+#
+# So the weight says: a pair that is neither clearly alike nor clearly unlike is worth more effort.
+# The jump is not a problem for training, since $s$ inside $\lambda$ has no gradient.
+
+# %% [markdown]
+# ## Why the weight removes itself
+#
+# Write $q = e^{|1-\mu|} \ge 1$ and look at how $\lambda$ depends on $q$:
+#
+# $$
+# \frac{\partial \lambda}{\partial q} =
+# \begin{cases} 0 & s \le -0.2 \\ 1 & -0.2 < s < 0 \\ 1 - s & s \ge 0 \end{cases}
+# \;\ge\; 0 .
+# $$
+#
+# For $\mu \ne 1$, $\partial q / \partial \mu = -\operatorname{sign}(1-\mu)\, q$, and so
+#
+# $$
+# \frac{\partial L_{\text{similarity}}}{\partial \mu}
+# = -\operatorname{sign}(1-\mu)\; q\; \operatorname*{mean}_{i,j}
+#   \underbrace{\frac{\partial \lambda}{\partial q}}_{\ge 0}\,
+#   \underbrace{(s_{ij} - r_{ij})^2}_{\ge 0} .
+# $$
+#
+# The mean is never negative, and no other term of the loss contains $\mu$. A step against the
+# gradient therefore moves $\mu$ towards 1 from either side, or not at all, **whatever the data
+# are**. At $\mu = 1$ the weight is 1 everywhere and the loss is the plain squared error. What is
+# learned is not which pairs matter. A weight that multiplies a loss and is trained on the same
+# loss learns to be small; this one cannot fall below 1, so it goes there.
+#
+# At exactly $\mu = 1$ the absolute value has no derivative. Automatic differentiation takes 0
+# there, so a $\mu$ that starts at 1 never moves. That is why the package starts it at 0.
+
+# %%
+features = torch.randn(2, 8, 10, 16, generator=torch.Generator().manual_seed(0))
+labels = torch.rand(2, 8, 10, 25, generator=torch.Generator().manual_seed(1)) < 0.05
+for start in (-1.0, 0.0, 0.9, 1.0, 1.1, 3.0):
+    mu = torch.tensor(start, requires_grad=True)
+    losses.similarity_loss(*features, *labels, mu).backward()
+    direction = {-1.0: "down", 0.0: "nowhere", 1.0: "up"}[-mu.grad.sign().item()]
+    print(f"mu = {start:4.1f}: gradient descent pulls it {direction}")
+
+# %% [markdown]
+# Weight decay would add a second pull, towards $\mu = 0$. The package does not decay $\mu$, or any
+# other scalar.
+#
+# ### A variant that does not collapse
+#
+# `LinkConfig(keep_weight=True)` subtracts $\log\lambda$ from each term:
+#
+# $$
+# \operatorname*{mean}_{i,j}\; \lambda(s_{ij})\,(s_{ij} - r_{ij})^2 - \log \lambda(s_{ij}) .
+# $$
+#
+# This is twice the negative log-likelihood of a Gaussian with precision $\lambda$, up to a
+# constant, as in {cite:t}`kendall2018uncertainty`. Its optimum is not $\lambda = 1$ but the
+# inverse of the mean squared error. It is ours and not the paper's, and it is off by default.
+
+# %%
+source(losses.similarity_loss)
+
+# %% [markdown]
+# ## What happens to $\mu$ in training
+#
+# Four variants of one network, without TSAM and PLSIM: no S-LOSS; S-LOSS as in the paper;
+# S-LOSS with $\mu$ started at exactly 1, which by the argument above is the plain squared error;
+# and the variant that keeps its weight. Every epoch's record holds the scalar parameters.
+
+
+# %%
+def train(seed, length=1, start=0.0, **switches):
+    config = chapter_network(dataset, tsam=False, plsim=False, **switches)
+    settings = replace(training, seed=seed, epochs=length * training.epochs)
+    with mock.patch("link.model.INITIAL_MU", start):
+        return fit(dataset, config, settings)
+
+
+OFF, PAPER, PLAIN = "without S-LOSS", "S-LOSS", "S-LOSS, weight 1"
+SEEDS = range(3)
+fitted = {}
+for seed in SEEDS:
+    fitted[OFF, seed] = train(seed, s_loss=False)
+    fitted[PAPER, seed] = train(seed)
+    fitted[PLAIN, seed] = train(seed, start=1.0)
+kept = train(seed=0, keep_weight=True)
+print(f"{len(fitted) + 1} networks trained for {training.epochs} epochs each")
+
+
+# %%
+def course(run, start=0.0):
+    return [start] + [record["scalars"]["mu"] for record in run.history]
+
+
+mus = {
+    "paper's form": course(fitted[PAPER, 0]),
+    "started at 1": course(fitted[PLAIN, 0], start=1.0),
+    "kept weight": course(kept),
+}
+for name, values in mus.items():
+    print(f"{name:13s}", "  ".join(f"{value:5.2f}" for value in values))
+stuck = all(value == 1 for seed in SEEDS for value in course(fitted[PLAIN, seed], start=1.0))
+rising = all((np.diff(course(fitted[PAPER, seed])) > 0).all() for seed in SEEDS)
+print("started at 1, it is exactly 1 after every epoch:", stuck)
+print("in the paper's form it comes closer to 1 in every epoch:", rising)
+
+
+# %%
+def similarities(model):
+    with torch.no_grad():
+        outputs = [model(*b.inputs) for b in batches(test, 256, training.device)]
+    pairs = [losses.segment_similarity(output.audio, output.visual) for output in outputs]
+    return torch.cat(pairs).cpu()
+
+
+def weights(model):
+    mu = model.mu.detach().cpu()
+    return losses.piecewise_weight(similarities(model), mu)[defined].numpy()
+
+
+distributions = {
+    "before training": weights(model),
+    "paper's form": weights(fitted[PAPER, 0].model),
+    "kept weight": weights(kept.model),
+}
+for name, values in distributions.items():
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    print(f"{name:16s}mean {values.mean():.2f}, 90% between {low:.2f} and {high:.2f}")
+
+# %% mystnb={"image": {"alt": "Left: mu over epochs. Right: histograms of the weights."}}
+_ = plots.weight_in_training(mus, distributions)
+
+# %% [markdown]
+# *Left: $\mu$ over training; the dashed line is where the weight is 1. Right: the weights of all
+# pairs of the test split (on llp-sim: simulated).*
+#
+# The distribution has two causes. As $\mu$ moves, the curve changes; as the network learns, pairs
+# move along it.
+#
+# How fast does $\mu$ get there? Adam divides a gradient by its own running size. A gradient that
+# keeps its sign then moves a parameter by about the learning rate in every step, however large
+# the gradient is. So the learning rates alone, summed over all steps, say how far $\mu$ can come.
+
+
+# %%
+def reach(config, videos):
+    steps = -(-videos // config.batch_size)
+    return sum(steps * learning_rate(e, config) for e in range(1, config.epochs + 1))
+
+
+for name, config, videos in (
+    ("this chapter", training, len(dataset.train)),
+    ("VALOR++ on LLP's 10,000 training videos", TrainingConfig(), 10_000),
+):
+    print(f"learning rates summed, {name}: {reach(config, videos):.2f}")
+used = mus["paper's form"][-1] / reach(training, len(dataset.train))
+print(f"share of it that mu has travelled here: {used:.0%}")
+
+# %% [markdown]
+# Where the sum exceeds 1, $\mu$ has the time to travel all the way from 0 to 1, and the weight is
+# gone before training ends. The number of steps decides it, not what the videos show.
+
+# %% [markdown]
+# ## Experiment: does S-LOSS do what it is for?
+#
+# Two questions, and the answers need not agree.
+#
+# 1. Does it change the **features** as intended: do similarities $s_{ij}$ follow the label
+#    overlaps $r_{ij}$ of the *true* labels, on test videos?
+# 2. Does it change the **scores**?
+#
+# Three things could come out. S-LOSS could do both, which is the paper's claim. It could shape
+# the features without helping the scores. Or it could do nothing that the other terms have not
+# done already, since a classifier that both modalities share pulls segments with equal labels
+# together in any case.
+#
+# For the first question we take two correlations: over all pairs of all videos, and the mean of
+# the correlations within each video. A network that only knows which videos are simple has a
+# share in the first. The second needs segments to be told apart.
+
+# %%
+source(losses.similarity_agreement)
+
+# %%
+rows = {
+    (name, seed): losses.similarity_agreement(similarities(run.model), overlap, defined)
+    for (name, seed), run in fitted.items()
+}
+agreement = pd.DataFrame(rows, index=["all pairs", "within videos"]).T
+agreement.groupby(level=0).mean().round(2)
+
+# %%
+decided = predict(fitted[OFF, 0].model, test, training.device)
+references = {
+    "pseudo-labels (training targets)": guessed,
+    "decisions of the network without S-LOSS": overlaps(decided.audio, decided.visual)[0],
+}
+print(f"the same correlations for overlaps r of other label sets, {kind} data:")
+for name, values in references.items():
+    both = losses.similarity_agreement(values, overlap, defined)
+    print(f"  {name:42s}{both[0]:.2f} {both[1]:.2f}")
+
+# %% [markdown]
+# Cosines are compared with what two other sources know about the true overlaps: the pseudo-labels,
+# which S-LOSS is trained on, and the decisions that the network without S-LOSS takes.
+#
+# Now the same video as above.
+
+# %%
+learned = {
+    name: masked(similarities(fitted[name, 0].model), defined) for name in (OFF, PAPER, PLAIN)
+}
+maps = {"r, annotated": truth_map} | {f"s, {name}": values for name, values in learned.items()}
+
+# %% mystnb={"image": {"alt": "Heat maps: true overlap, and similarities of three networks."}}
+_ = plots.similarity_maps(maps, f"Test video {video} ({kind}): overlap and similarities")
+
+# %% [markdown]
+# *The true overlap, and the similarities of three networks. Without S-LOSS nothing asks for
+# orthogonal features where labels differ; with it, the loss does.*
+#
+# ### Scores
+#
+# Each seed is trained with and without, so we compare in pairs, as in
+# [the ablations](10_ablations.ipynb). An interval is Student's $t$ at 95% over the seeds.
+
+# %%
+SCORES = ("audio", "visual", "audio_visual", "type")
+
+
+def compare(runs, baseline):
+    records = [Record(n, s, run.scores["test"], run.best_epoch) for (n, s), run in runs.items()]
+    return {score: differences(records, f"segment/{score}", baseline) for score in SCORES}
+
+
+against_off, against_plain = compare(fitted, OFF), compare(fitted, PLAIN)
+effects = {
+    score: {
+        f"{PAPER}, minus without": against_off[score][PAPER],
+        "weight 1, minus without": against_off[score][PLAIN],
+        f"{PAPER}, minus weight 1": against_plain[score][PAPER],
+    }
+    for score in SCORES
+}
+print(f"points of segment-level F, {kind} data, {training.epochs} epochs:")
+for score, by_name in effects.items():
+    print(score)
+    for name, difference in by_name.items():
+        print(f"  {name:24s}{difference.verdict()}")
+
+# %% [markdown]
+# The last line of each score asks what the weight adds to the plain squared error. It is the
+# difference of the two, seed by seed.
+
+# %% mystnb={"image": {"alt": "Intervals of three paired differences for four scores."}}
+_ = plots.paired_intervals(effects, f"Paired differences in segment-level F ({kind} data)")
+
+# %% [markdown]
+# *Dots are means over the seeds, bars their intervals; a grey bar holds zero.*
+#
+# ### Is it a matter of patience?
+#
+# A further term asks the same features for more. That may cost no score in the end and still cost
+# time. So one seed is trained once more, three times as long.
+
+# %%
+longer = {OFF: train(seed=0, length=3, s_loss=False), PAPER: train(seed=0, length=3)}
+rows = {
+    f"{len(run.history)} epochs, {name}": [
+        run.scores["test"][f"segment/{score}"] for score in SCORES
+    ]
+    for pair in ({name: fitted[name, 0] for name in longer}, longer)
+    for name, run in pair.items()
+}
+table = pd.DataFrame(rows, index=SCORES).T.round(1)
+table.index.name = f"segment F in %, {kind}, seed 0"
+table
+
+# %%
+curves = {
+    name: np.array([[record["val"]["segment/type"] for record in run.history]])
+    for name, run in longer.items()
+}
+
+# %% mystnb={"image": {"alt": "Validation score by epoch with and without S-LOSS."}}
+_ = plots.validation_curves(curves, f"The longer training, validation split ({kind} data)")
+
+# %% [markdown]
+# *A gap that is wide early and narrow late is a cost in time; one that stays is a cost in quality.
+# One seed has no interval: read the size of the change, not its decimals.*
+
+# %% [markdown]
+# ## What we learned
+#
+# - The piecewise weight cannot learn what its form suggests. Its gradient has one sign for all
+#   data, so $\mu$ goes to 1 and the weight to 1 everywhere, at a speed that the learning rate
+#   sets. This is a property of the equation, and the measured course agrees with it.
+# - While it lasts, the weight makes S-LOSS heavier. It is a schedule for the strength of a plain
+#   squared error: strong at first, weaker later.
+# - On llp-sim, which is simulated, S-LOSS does change what it is meant to change: on test videos
+#   the similarities follow the true overlaps better, most of all within a video. The plain
+#   squared error does that as well.
+# - On llp-sim this did not turn into better scores. In the book's short training S-LOSS costs
+#   points, and the heavier, weighted form costs more than the plain one. In the longer training
+#   the gap is much smaller: S-LOSS competes for the same features while they are learned. All
+#   this is about a small network in a simulated world. It is no verdict on LLP.
+#
+# ## Where paper and book differ
+#
+# - The paper does not say that $\lambda$ jumps at $-0.2$, nor that $\mu$ can only go to 1. Both
+#   follow from its equation.
+# - Where $\mu$ starts is our choice: 0. So is that it has no weight decay, and that $s$ inside
+#   $\lambda$ carries no gradient.
+# - Pairs in which both label sets are empty are left out.
+# - The features compared are those that leave the encoder, before PLSIM.
+# - `keep_weight` is ours.
+#
+# All of these choices, with their reasons, are in
+# [paper against book](../book/paper_against_book.md). What we say about the paper's form follows
+# the summary of its equations that this project was built from, so check it against the paper.
