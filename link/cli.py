@@ -212,9 +212,9 @@ def evaluate(
     if split not in ("test", "val"):
         raise typer.BadParameter("it must be test or val", param_hint="--split")
     from link.console import print_scores
+    from link.inference import evaluate as score
     from link.runs import load_run
     from link.training import check_fit
-    from link.training import evaluate as score
 
     model, made = load_run(run)
     dataset = _open(data, annotations, skip_bad)

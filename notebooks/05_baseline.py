@@ -41,7 +41,8 @@ from link.events import Parsing
 from link.features import audio_map_matrix
 from link.metrics import parsing_scores
 from link.probes import copied_events, exchanged
-from link.training import batches, build, evaluate, fit, predict
+from link.inference import batches, evaluate, predict
+from link.training import build, fit
 
 dataset = chapter_dataset()
 kind = "simulated" if dataset.simulated else "real"

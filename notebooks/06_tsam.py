@@ -36,7 +36,8 @@ import torch
 from link import plots, tsam
 from link.ablation import BASELINE, interval, variants
 from link.probes import exchanged
-from link.training import batches, build, evaluate, fit
+from link.inference import batches, evaluate
+from link.training import build, fit
 
 dataset = chapter_dataset()
 kind = "simulated" if dataset.simulated else "real"

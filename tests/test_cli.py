@@ -44,8 +44,9 @@ def call(*arguments, cwd=None, code=0) -> Done:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a small simulated store, and a run trained on it."""
+    """A folder with a small simulated store, a run trained on it, and an empty folder."""
     folder = tmp_path_factory.mktemp("commands")
+    (folder / "empty").mkdir()
     call("simulate", "--out", "sim", "--train", 64, "--val", 20, "--test", 24, cwd=folder)
     call("train", "--data", "sim", "--out", "run", "--epochs", 2, cwd=folder)
     return folder
@@ -98,7 +99,6 @@ def test_a_wrong_call_exits_with_2(place):
 
 
 def test_failing_work_exits_with_1_in_one_sentence(place):
-    (place / "empty").mkdir(exist_ok=True)
     done = call("train", "--data", "empty", "--out", "new", cwd=place, code=1)
     assert "AVVP_train.csv" in done.stderr
     assert not (place / "new").exists()

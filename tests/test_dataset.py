@@ -46,7 +46,12 @@ def test_split_knows_its_length_and_arrays():
     split = make_split(5)
     assert len(split) == 5
     assert list(split.arrays()) == [
-        "audio", "visual", "weak", "audio_target", "visual_target", "audio_truth"
+        "audio",
+        "visual",
+        "weak",
+        "audio_target",
+        "visual_target",
+        "audio_truth",
     ]
 
 
@@ -134,9 +139,7 @@ def test_fingerprint_is_the_documented_hash():
 
 def test_fingerprint_ignores_memory_order_name_and_provenance():
     dataset = make_dataset()
-    turned = {
-        name: np.asfortranarray(array) for name, array in dataset.val.arrays().items()
-    }
+    turned = {name: np.asfortranarray(array) for name, array in dataset.val.arrays().items()}
     same = make_dataset(
         val=Split(dataset.val.names, **turned), provenance={"written": "another day"}
     )

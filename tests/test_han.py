@@ -9,7 +9,8 @@ from link.han import HAN, AttentivePooling, HANLayer, load_valor
 
 GOLDEN = Path(__file__).parents[1].parent / "shared" / "golden" / "valor_han.safetensors"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"{GOLDEN} is not at hand")
-CASES = [f"{norm}/{kind}" for norm in ("post_norm", "pre_norm") for kind in ("clap_clip", "vggish_resnet")]
+KINDS = ("clap_clip", "vggish_resnet")
+CASES = [f"{norm}/{kind}" for norm in ("post_norm", "pre_norm") for kind in KINDS]
 
 
 def golden(case):

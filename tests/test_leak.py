@@ -8,8 +8,9 @@ import pytest
 from tiny import TRAINING, tiny_dataset, tiny_network
 
 from link.dataset import Split
+from link.inference import predict
 from link.pseudo_labels import keep_weak
-from link.training import fit, predict
+from link.training import fit
 
 
 @cache

@@ -131,7 +131,7 @@ def test_the_weight_carries_no_gradient_of_the_similarity():
 
 
 def test_segments_without_any_label_cost_nothing():
-    audio, visual, audio_labels, visual_labels = random_segments()
+    audio, visual, audio_labels, _ = random_segments()
     nothing = torch.zeros_like(audio_labels)
     assert similarity_loss(audio, visual, nothing, nothing, 0.4) == 0
 

@@ -3,8 +3,9 @@ import pytest
 import torch
 from tiny import tiny_dataset, tiny_network
 
+from link.inference import batches
 from link.probes import PARTS, copied_events, exchanged
-from link.training import batches, build
+from link.training import build
 from link.tsam import cross_attention
 
 

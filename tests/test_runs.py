@@ -15,8 +15,9 @@ from tiny import TRAINING, tiny_dataset, tiny_network
 
 import link.runs as runs
 from link.files import write_whole
+from link.inference import predict
 from link.runs import RunError, RunFolder, load_run, write_json
-from link.training import fit, predict, random_states, set_random_states
+from link.training import fit, random_states, set_random_states
 
 DATASET, NETWORK = tiny_dataset(), tiny_network()
 FINISHED = {"run.json", "history.json", "model.safetensors", "scores.json"}

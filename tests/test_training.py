@@ -11,25 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import TRAINING, tiny_dataset, tiny_network
 
+import link.inference as inference
 import link.training as training
 from link.dataset import Dataset, Split
+from link.errors import LinkError
 from link.features import open_store, write_store
+from link.inference import Batch, batches, evaluate, predict
 from link.metrics import SCORES
 from link.model import LinkConfig
 from link.runs import RunFolder
 from link.training import (
-    Batch,
     TrainingConfig,
     TrainingError,
-    batches,
     best_epoch,
     build,
-    evaluate,
     fit,
     fitting_config,
     learning_rate,
     make_optimiser,
-    predict,
     train_epoch,
 )
 
@@ -348,7 +347,7 @@ def test_predictions_read_no_label(fitted):
 
 
 def test_predictions_are_the_decisions_of_the_network_video_by_video(fitted, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 5)
+    monkeypatch.setattr(inference, "EVALUATION_BATCH", 5)
     fitted.model.train()
     audio, visual, segments, videos = predict(fitted.model, DATASET.test)
     assert segments.shape == (12, 10, 2, 25) and videos.shape == (12, 25)
@@ -413,7 +412,7 @@ def test_what_would_fail_at_the_end_is_refused_at_the_beginning(dataset, message
 
 
 def test_a_split_without_annotation_is_not_evaluated(fitted):
-    with pytest.raises(TrainingError, match="no segment annotation"):
+    with pytest.raises(LinkError, match="no segment annotation"):
         evaluate(fitted.model, DATASET.train)
 
 

@@ -90,9 +90,7 @@ def test_every_array_arrives_where_it_belongs(folder, llp):
 def pooled(cells: np.ndarray) -> np.ndarray:
     """VALOR's upsampling and pooling of one audio map, without the projection."""
     grid = torch.from_numpy(cells).T.reshape(1, -1, 2, 32)
-    grid = torch.nn.functional.interpolate(
-        grid, (2, 1024), mode="bicubic", align_corners=False
-    )
+    grid = torch.nn.functional.interpolate(grid, (2, 1024), mode="bicubic", align_corners=False)
     return torch.nn.functional.adaptive_avg_pool1d(grid.mean(dim=2), 10)[0].T.numpy()
 
 
@@ -234,7 +232,9 @@ def test_skip_bad_leaves_the_videos_out_and_says_so(folder, llp):
     emptied(folder / LABEL / f"{llp.test.names[0][:11]}.npy", None)
     dataset = read_valor_folders(folder, llp, skip_bad=True)
     assert dataset.provenance["left_out"] == {
-        "train": [llp.train.names[1]], "val": [], "test": [llp.test.names[0]]
+        "train": [llp.train.names[1]],
+        "val": [],
+        "test": [llp.test.names[0]],
     }
     assert dataset.provenance["faulty_arrays"] == {"missing": 2, "unreadable": 1}
     for name, kept in (("train", [0, 2, 3]), ("val", [0, 1]), ("test", [1, 2])):
