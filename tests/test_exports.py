@@ -108,6 +108,13 @@ def test_vtt_counts_hours():
     assert "\n02:01:01.000 --> 02:01:01.250\n" in to_vtt(video)
 
 
+def test_what_lasts_a_millisecond_is_not_rounded_away():
+    grid = np.array([[False], [True]])
+    parsing = Parsing(grid, grid & False, ("rain",), segment_seconds=0.0115)
+    video = ParsedVideo(parsing, "a.mp4", duration=0.0115001)
+    assert "\n00:00:00.012 --> 00:00:00.013\n" in to_vtt(video)
+
+
 def test_a_browser_reads_the_cues(chromium):
     """Chromium's own parser says what is in the file."""
     video = named(*NASTY)

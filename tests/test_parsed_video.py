@@ -29,6 +29,19 @@ def test_events_come_by_onset_and_are_scored_by_their_mean_probability():
     ]
 
 
+def test_events_that_begin_together_come_heard_before_seen_and_then_by_class():
+    found = [
+        Event("bell", 0, 2, "audio"),
+        Event("rain", 0, 1, "visual"),
+        Event("bell", 0, 1, "visual"),
+        Event("rain", 1, 2, "audio"),
+    ]
+    parsing = Parsing.from_events(found[::-1], 2, ("rain", "bell"))
+    video = ParsedVideo(parsing, "a.mp4")
+    assert video.events() == found
+    assert list(video.stretches(parsing.audio)) == [(0, 1, 2), (1, 0, 2)]
+
+
 def test_without_probabilities_events_have_no_score():
     assert {event.score for event in example().events()} == {None}
 

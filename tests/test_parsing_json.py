@@ -10,6 +10,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from parsed_videos import example, example_probabilities, parsed_videos, quickly
 
 from link.errors import LinkError
+from link.events import Parsing
+from link.parsed_video import ParsedVideo
 from link.parsing_json import SCHEMA, from_json, read_json, to_json
 
 VALIDATOR = Draft202012Validator(
@@ -102,6 +104,16 @@ def test_a_path_in_the_provenance_may_be_no_text():
     assert strictly(document)["provenance"] == {"model": "runs/?"}
 
 
+def test_an_absent_modality_has_no_probabilities():
+    grid = np.ones((2, 1), dtype=bool)
+    probabilities = np.array([[[np.nan], [0.5]], [[np.nan], [0.7]]])
+    video = ParsedVideo(
+        Parsing(grid & False, grid, ("rain",)), "a.mp4", None, probabilities, {"audio"}
+    )
+    document = strictly(to_json(video))
+    assert document["probabilities"] == {"audio": None, "visual": [[0.5], [0.7]]}
+
+
 def test_a_document_in_a_file_leads_to_the_video(tmp_path):
     video = tmp_path / "films" / "a b.webm"
     path = tmp_path / "out" / "a.json"
@@ -135,6 +147,7 @@ WRONG = {
     "an event that does not last": changed(events=event(start_segment=2)),
     "a negative number of segments": changed(segments=-1),
     "an address of nothing": changed(video={"name": "a", "url": "javascript:a", "duration": None}),
+    "a score that is no number": changed(events=event(score=float("nan"))),
     "too few probabilities": changed(probabilities={"audio": [[0.5]], "visual": [[0.5]]}),
     "a list": [1, 2],
 }
@@ -143,6 +156,7 @@ BEYOND_SCHEMA = {
     "an unknown class",
     "an event after the end",
     "an event that does not last",
+    "a score that is no number",
     "an address of nothing",
     "too few probabilities",
 }
