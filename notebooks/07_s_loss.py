@@ -35,7 +35,7 @@ import pandas as pd
 import torch
 
 from link import losses, plots
-from link.ablation import Record, differences
+from link.ablation import Record, differences, interval
 from link.inference import batches, predict
 from link.training import TrainingConfig, build, fit, learning_rate
 
@@ -339,7 +339,7 @@ print(f"share of it that mu has travelled here: {used:.0%}")
 #    overlaps $r_{ij}$ of the *true* labels, on test videos?
 # 2. Does it change the **scores**?
 #
-# Three things could come out. S-LOSS could do both, which is the paper's claim. It could shape
+# Three things could come out. S-LOSS could do both, as it is meant to. It could shape
 # the features without helping the scores. Or it could do nothing that the other terms have not
 # done already, since a classifier that both modalities share pulls segments with equal labels
 # together in any case.
@@ -357,7 +357,15 @@ rows = {
     for (name, seed), run in fitted.items()
 }
 agreement = pd.DataFrame(rows, index=["all pairs", "within videos"]).T
-agreement.groupby(level=0).mean().round(2)
+table = agreement.groupby(level=0).mean().round(2)
+table.index.name = f"mean correlation, {kind}"
+table
+
+# %%
+for column in agreement:
+    gains = agreement[column][PAPER] - agreement[column][OFF]
+    mean, low, high = interval(gains.to_list())
+    print(f"{column:14s}{PAPER} minus without: {mean:+.2f} [{low:+.2f}, {high:+.2f}]")
 
 # %%
 decided = predict(fitted[OFF, 0].model, test, training.device)

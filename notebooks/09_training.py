@@ -46,9 +46,11 @@ import torch
 
 from link import plots
 from link.ablation import VALOR, interval, variants
+from link.metrics import KINDS
 from link.model import LinkConfig
 from link.runs import RunFolder, load_run
-from link.training import Batch, TrainingConfig, batches, fit, learning_rate, train_epoch
+from link.inference import INPUTS, batches
+from link.training import TrainingConfig, fit, learning_rate, train_epoch
 
 dataset = chapter_dataset()
 kind = "simulated" if dataset.simulated else "real"
@@ -56,14 +58,16 @@ network, training = chapter_network(dataset), chapter_training(dataset)
 valor = TrainingConfig()
 pd.DataFrame({"VALOR++": vars(valor), f"here, on {dataset.name}": vars(training)})
 
+
 # %%
-rates = {
-    "VALOR++": [learning_rate(e, valor) for e in range(1, valor.epochs + 1)],
-    f"here, on {dataset.name}": [
-        learning_rate(e, training) for e in range(1, training.epochs + 1)
-    ],
-}
-_ = plots.curves({name: {"rate": r} for name, r in rates.items()}, "epoch", "learning rate")
+def schedule(config):
+    rates = [learning_rate(e, config) for e in range(1, config.epochs + 1)]
+    return {"learning rate": rates}
+
+
+here = f"here, on {dataset.name}"
+schedules = {"VALOR++": schedule(valor), here: schedule(training)}
+_ = plots.curves(schedules, "epoch")
 
 # %% [markdown]
 # *The schedule of VALOR++ and the one of this chapter, which is as much shorter as the network is
@@ -73,11 +77,12 @@ _ = plots.curves({name: {"rate": r} for name, r in rates.items()}, "epoch", "lea
 # enough to be trained in seconds, which is what lets a chapter train it several times.
 
 # %%
-sizes = ("hidden", "heads", "feed_forward", "layers", "audio_dim", "visual_dim", "motion_dim")
+sizes = ["hidden", "heads", "feed_forward", "layers"]
+sizes += ["audio_dim", "visual_dim", "motion_dim"]
 pd.DataFrame(
     {
         "VALOR++": {name: getattr(LinkConfig(), name) for name in sizes},
-        f"here, on {dataset.name}": {name: getattr(network, name) for name in sizes},
+        here: {name: getattr(network, name) for name in sizes},
     }
 )
 
@@ -89,9 +94,10 @@ pd.DataFrame(
 
 # %%
 batch = next(batches(dataset.train, 4))
-for name, tensor in zip(Batch._fields, batch, strict=True):
-    role = "input" if name in Batch._fields[:5] else "label"
-    print(f"{role}  {name:14} {tuple(tensor.shape) if tensor is not None else 'absent'}")
+for name, tensor in batch._asdict().items():
+    role = "input" if name in INPUTS else "label"
+    shape = "absent" if tensor is None else tuple(tensor.shape)
+    print(f"{role}  {name:14} {shape}")
 
 # %% [markdown]
 # ## The loop
@@ -118,13 +124,9 @@ print(*sorted(path.name for path in (place / "link").iterdir()), sep="\n")
 
 # %%
 terms = [name for name in run.history[0]["loss"] if name != "total"]
-panels = {
-    f"loss, {kind} data": {t: [r["loss"][t] for r in run.history] for t in terms},
-    "validation F (%)": {
-        score: [r["val"][f"segment/{score}"] for r in run.history]
-        for score in ("audio", "visual", "audio_visual", "type")
-    },
-}
+losses = {t: [r["loss"][t] for r in run.history] for t in terms}
+scores = {k: [r["val"][f"segment/{k}"] for r in run.history] for k in KINDS[:4]}
+panels = {f"loss, {kind} data": losses, "validation F (%)": scores}
 _ = plots.curves(panels, "epoch", marked=run.best_epoch)
 
 # %% [markdown]
@@ -134,11 +136,11 @@ _ = plots.curves(panels, "epoch", marked=run.best_epoch)
 # %%
 base = fit(dataset, variants(network)[VALOR], training)
 columns = {
-    f"{name}, {split}, {kind}": fitted.scores[split]
+    (name, split): fitted.scores[split]
     for name, fitted in (("VALOR++", base), ("LINK", run))
     for split in ("val", "test")
 }
-pd.DataFrame(columns).round(1)
+pd.DataFrame(columns).round(1).rename_axis(f"F in %, {kind} data")
 
 # %% [markdown]
 # One seed is an anecdote: whether LINK is better than VALOR++ is the question of
@@ -198,7 +200,7 @@ for seed in SEEDS:
     gains["best on test"].append(max(seen) - reported)
     gains["last epoch"].append(seen[-1] - reported)
 for name, values in gains.items():
-    print(f"{name:13} minus selected on validation: {interval(values)} points of {SCORE}")
+    print(f"{name:13}minus selected on validation: {interval(values)}")
 
 # %% [markdown]
 # The assertion in the loop is the check that the two runs are one and the same. Selecting on the

@@ -52,21 +52,18 @@ from link.ablation import (
     score_intervals,
     variants,
 )
-from link.metrics import SCORES
+from link.metrics import KINDS, LEVELS
 
 dataset = chapter_dataset()
-kind = "simulated" if dataset.simulated else "real"
+source_of_data = f"{'simulated' if dataset.simulated else 'real'} data"
 network, training = chapter_network(dataset), chapter_training(dataset)
-print(f"{dataset.name}: {kind} data, {len(dataset.train)} videos to train on")
+print(f"{dataset.name}: {source_of_data}")
+print(f"{len(dataset.train)} videos to train on")
 
 # %%
-switches = ("tsam", "s_loss", "plsim", "unimodal_terms")
-pd.DataFrame(
-    {
-        name: {switch: "on" if getattr(config, switch) else "" for switch in switches}
-        for name, config in variants(network).items()
-    }
-).T
+switches = ["tsam", "s_loss", "plsim", "unimodal_terms"]
+configs = {name: vars(config) for name, config in variants(network).items()}
+pd.DataFrame(configs).T[switches].replace({True: "on", False: ""})
 
 # %% [markdown]
 # The whole experiment is one call. Each training runs on one thread, two of them at a time, and
@@ -87,20 +84,28 @@ print(f"{len(records)} networks trained")
 # **simulated** results; they say nothing about LLP. Published scores stand on
 # [their own page](../book/published_results.md).
 
+
 # %%
-means = pd.DataFrame(
-    {score: {v: i.mean for v, i in score_intervals(records, score).items()} for score in SCORES}
-)
-short = {score: score.replace("segment", "seg").replace("_", "-") for score in SCORES}
-means.rename(columns=short).round(1)
+def means(level):
+    columns = {}
+    for kind in KINDS:
+        intervals = score_intervals(records, f"{level}/{kind}")
+        columns[kind] = {name: i.mean for name, i in intervals.items()}
+    return pd.DataFrame(columns).rename_axis(f"{level} level").round(1)
+
+
+means(LEVELS[0])
+
+# %%
+means(LEVELS[1])
 
 # %% [markdown]
 # ## Against no module, seed by seed
 
 # %%
-CHOSEN = ("segment/audio", "segment/visual", "segment/audio_visual", "event/type")
+CHOSEN = [f"segment/{kind}" for kind in KINDS[:3]] + ["event/type"]
 gains = {score: differences(records, score) for score in CHOSEN}
-_ = plots.paired_intervals(gains, f"Difference to “{BASELINE}”, {kind} data")
+_ = plots.paired_intervals(gains, f"Minus “{BASELINE}”, {source_of_data}")
 
 # %% [markdown]
 # *Each dot is the mean paired difference in points, each bar its 95 % interval. A bar that
@@ -116,16 +121,15 @@ _ = plots.paired_intervals(gains, f"Difference to “{BASELINE}”, {kind} data"
 
 # %%
 effects = {score: module_effects(records, score) for score in CHOSEN}
-_ = plots.paired_intervals(effects, f"Effect of a module, {kind} data")
+_ = plots.paired_intervals(effects, f"Effect of a module, {source_of_data}")
 
 # %% [markdown]
 # *The same, averaged over the four settings of the other two modules.*
 
 # %%
 for score in CHOSEN:
-    for module, (mean, low, high) in effects[score].items():
-        verdict = "helps" if low > 0 else "hurts" if high < 0 else "not told from none"
-        print(f"{score:22} {module:7} {mean:+5.1f} [{low:+5.1f}, {high:+5.1f}]  {verdict}")
+    for module, effect in effects[score].items():
+        print(f"{score:22}{module:8}{effect.verdict()}")
 
 # %% [markdown]
 # ## What the two uni-modal terms do
@@ -135,9 +139,8 @@ for score in CHOSEN:
 
 # %%
 for score in CHOSEN:
-    mean, low, high = differences(records, score, baseline=VALOR)[BASELINE]
-    verdict = "helps" if low > 0 else "hurts" if high < 0 else "not told from none"
-    print(f"{score:22} terms   {mean:+5.1f} [{low:+5.1f}, {high:+5.1f}]  {verdict}")
+    effect = differences(records, score, baseline=VALOR)[BASELINE]
+    print(f"{score:22}{effect.verdict()}")
 
 # %% [markdown]
 # ## Do the modules add up?
@@ -149,7 +152,7 @@ for score in CHOSEN:
 for score in CHOSEN:
     alone = sum(gains[score][module].mean for module in effects[score])
     together = gains[score][" + ".join(effects[score])].mean
-    print(f"{score:22} alone, summed {alone:+5.1f}   together {together:+5.1f}")
+    print(f"{score:22}summed {alone:+5.1f}   together {together:+5.1f}")
 
 # %% [markdown]
 # ## What we learned
