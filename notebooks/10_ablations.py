@@ -91,7 +91,8 @@ def means(level):
     for kind in KINDS:
         intervals = score_intervals(records, f"{level}/{kind}")
         columns[kind] = {name: i.mean for name, i in intervals.items()}
-    return pd.DataFrame(columns).rename_axis(f"{level} level").round(1)
+    title = f"{level} level, F in %, {source_of_data}"
+    return pd.DataFrame(columns).rename_axis(title).round(1)
 
 
 means(LEVELS[0])
