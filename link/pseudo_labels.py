@@ -10,7 +10,30 @@ gives two kinds of pseudo-labels, which must never be confused:
   would hand the network the answer.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from link.captions import Captions, read_captions
+from link.events import CLASSES
+
+if TYPE_CHECKING:
+    from link.encoders import ClapEncoder, ClipEncoder
+
+__all__ = [
+    "AUDIO_CAPTIONS",
+    "AUDIO_THRESHOLDS",
+    "VALOR_CAPTIONS",
+    "VISUAL_CAPTIONS",
+    "VISUAL_THRESHOLDS",
+    "Captions",
+    "audio_priors",
+    "keep_weak",
+    "label_segments",
+    "read_captions",
+    "text_features",
+    "visual_priors",
+]
 
 #: VALOR's captions, in the order of `link.events.CLASSES` and in its own spelling: the thresholds
 #: were tuned for these very words.
@@ -86,16 +109,63 @@ AUDIO_THRESHOLDS = np.array(
     dtype=np.float32,
 )
 
+#: What VALOR looks and listens for, and where its teachers' word counts.
+VALOR_CAPTIONS = Captions(
+    CLASSES, AUDIO_CAPTIONS, VISUAL_CAPTIONS, AUDIO_THRESHOLDS, VISUAL_THRESHOLDS
+)
 
-def label_segments(logits: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+
+def label_segments(
+    logits: np.ndarray, thresholds: np.ndarray, temperature: float | None = None
+) -> np.ndarray:
     """Priors: the classes whose logit exceeds their threshold.
 
     ``logits`` is float (..., C), ``thresholds`` float (C,), in the same units; the result is
     boolean (..., C). A logit that equals its threshold is not above it, as in VALOR.
+
+    With a ``temperature``, in those units too and above 0, the priors are soft: float32,
+    sigmoid((logit - threshold) / temperature), one half at the threshold. A temperature of 1
+    takes a teacher's word for its own logits; the lower, the closer to the boolean ones.
+
+    Raises ValueError for a temperature that is not above 0.
     """
-    return logits > thresholds
+    if temperature is None:
+        return logits > thresholds
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}: soft priors need one above 0")
+    # The sigmoid by way of tanh, which no large logit makes overflow.
+    margin = (logits - thresholds) / (2 * temperature)
+    return (0.5 + 0.5 * np.tanh(margin)).astype(np.float32)
+
+
+def audio_priors(
+    logits: np.ndarray,
+    thresholds: np.ndarray = AUDIO_THRESHOLDS,
+    temperature: float | None = None,
+) -> np.ndarray:
+    """What is heard, by CLAP's logits (..., C) alone; see `label_segments`."""
+    return label_segments(logits, thresholds, temperature)
+
+
+def visual_priors(
+    logits: np.ndarray,
+    thresholds: np.ndarray = VISUAL_THRESHOLDS,
+    temperature: float | None = None,
+) -> np.ndarray:
+    """What is seen, by CLIP's logits (..., C) alone; see `label_segments`."""
+    return label_segments(logits, thresholds, temperature)
 
 
 def keep_weak(priors: np.ndarray, weak: np.ndarray) -> np.ndarray:
     """Targets: priors, boolean (N, T, C), of the classes in the weak labels, boolean (N, C)."""
     return priors & weak[:, None]
+
+
+def text_features(
+    clap: "ClapEncoder", clip: "ClipEncoder", captions: Captions = VALOR_CAPTIONS
+) -> tuple[np.ndarray, np.ndarray]:
+    """The captions as PLSIM reads them: CLAP's of the sounds and CLIP's of the sights.
+
+    Both float32 and of length 1, (C, 512) and (C, 768) with VALOR's models.
+    """
+    return clap.embed_text(captions.audio), clip.embed_text(captions.visual)

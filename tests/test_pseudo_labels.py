@@ -14,10 +14,14 @@ from link.events import CLASSES
 from link.pseudo_labels import (
     AUDIO_CAPTIONS,
     AUDIO_THRESHOLDS,
+    VALOR_CAPTIONS,
     VISUAL_CAPTIONS,
     VISUAL_THRESHOLDS,
+    audio_priors,
     keep_weak,
     label_segments,
+    text_features,
+    visual_priors,
 )
 
 DESIGN = Path(__file__).parents[1].parent / "shared" / "design.md"
@@ -93,3 +97,63 @@ def test_targets_are_the_priors_of_the_weak_labels_classes(logits, weak):
         place = video, segment, label
         assert priors[place] == (logits[place] > thresholds[label])
         assert targets[place] == (priors[place] and weak[video, label])
+
+
+@pytest.fixture
+def logits():
+    """Above, below and, since all are whole numbers, often at a threshold."""
+    return np.random.default_rng(0).integers(-10, 30, (4, 10, 25)).astype(np.float32)
+
+
+def test_each_modality_has_its_own_thresholds(logits):
+    for priors, thresholds in (
+        (audio_priors(logits), AUDIO_THRESHOLDS),
+        (visual_priors(logits), VISUAL_THRESHOLDS),
+    ):
+        assert priors.dtype == bool
+        for place in np.ndindex(logits.shape):
+            assert priors[place] == (logits[place] > thresholds[place[-1]])
+    higher = np.full(25, 40, np.float32)
+    assert not audio_priors(logits, higher).any() and not visual_priors(logits, higher).any()
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 5.0])
+def test_soft_priors_are_the_sigmoid_of_the_margin(logits, temperature):
+    for modality, thresholds in (
+        (audio_priors, AUDIO_THRESHOLDS),
+        (visual_priors, VISUAL_THRESHOLDS),
+    ):
+        soft = modality(logits, temperature=temperature)
+        margin = logits.astype(float) - thresholds
+        assert soft.dtype == np.float32
+        np.testing.assert_allclose(soft, 1 / (1 + np.exp(-margin / temperature)), atol=1e-6)
+        np.testing.assert_array_equal(soft > 0.5, modality(logits))
+
+
+def test_soft_priors_stay_in_range_and_need_a_temperature_above_zero():
+    logits = np.array([-1e30, 1e30], np.float32)
+    soft = label_segments(logits, np.zeros(2), 1e-3)
+    np.testing.assert_array_equal(soft, [0, 1])
+    for temperature in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="need one above 0"):
+            label_segments(logits, np.zeros(2), temperature)
+
+
+def test_valors_captions_are_together():
+    assert VALOR_CAPTIONS.classes == CLASSES
+    assert VALOR_CAPTIONS.audio == AUDIO_CAPTIONS and VALOR_CAPTIONS.visual == VISUAL_CAPTIONS
+    assert VALOR_CAPTIONS.audio_thresholds is AUDIO_THRESHOLDS
+    assert VALOR_CAPTIONS.visual_thresholds is VISUAL_THRESHOLDS
+
+
+class Spelling:
+    """A text encoder that makes the captions' length their feature."""
+
+    def embed_text(self, captions):
+        return np.array([[len(caption)] for caption in captions], np.float32)
+
+
+def test_text_features_are_clap_of_the_sounds_and_clip_of_the_sights():
+    audio, visual = text_features(Spelling(), Spelling())
+    assert audio[:, 0].tolist() == [len(caption) for caption in AUDIO_CAPTIONS]
+    assert visual[:, 0].tolist() == [len(caption) for caption in VISUAL_CAPTIONS]
