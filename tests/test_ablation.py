@@ -78,7 +78,7 @@ def no_training(monkeypatch):
 
 
 def test_the_variants_are_valor_and_the_eight_combinations():
-    for config in (NETWORK, LinkConfig.valor(hidden=24), replace(NETWORK, keep_weight=True)):
+    for config in (NETWORK, replace(NETWORK, tsam=False), replace(NETWORK, keep_weight=True)):
         found = variants(config)
         assert {name: switches(variant) for name, variant in found.items()} == SWITCHES
         assert list(found) == list(SWITCHES)
@@ -87,6 +87,13 @@ def test_the_variants_are_valor_and_the_eight_combinations():
             same = dict.fromkeys(("tsam", "s_loss", "plsim", "unimodal_terms"), True)
             same["keep_weight"] = False
             assert replace(variant, **same) == replace(config, **same)
+
+
+def test_without_plsim_there_are_the_four_combinations_of_the_others():
+    found = variants(LinkConfig.valor(hidden=24))
+    four = {name: on for name, on in SWITCHES.items() if "PLSIM" not in name}
+    assert {name: switches(variant) for name, variant in found.items()} == four
+    assert len(four) == 5
 
 
 def test_every_variant_is_trained_from_every_seed_in_order(no_training):
@@ -127,6 +134,8 @@ def test_one_job_trains_on_one_thread_as_workers_do(no_training):
         )
         assert {threads for *_, threads in no_training} == {1}
         assert {*outside, torch.get_num_threads()} == {2}
+        ablation._start_worker(DATASET)
+        assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
 
@@ -221,7 +230,7 @@ def test_an_interval_says_whether_it_leaves_the_sign_open(low, high, excludes):
     found = Interval((low + high) / 2, low, high)
     assert found.excludes_zero == excludes
     assert ("excludes zero" in found.verdict()) == excludes
-    assert str(Interval(1.23, -0.26, 2.71)) == "+1.2 [-0.3, +2.7]"
+    assert str(Interval(1.23, 0.26, 2.71)) == "+1.2 [+0.3, +2.7]"
 
 
 # ---- the file ----
@@ -245,7 +254,7 @@ def test_results_grow_and_can_be_taken_up_again(results):
     assert json.loads(first.path.read_text())["records"] == []
     for count, record in enumerate(RECORDS, start=1):
         first.add(record)
-        assert results().records == RECORDS[:count]
+        assert first.records == results().records == RECORDS[:count]
     # Every seed is part of the ablation, so none of them tells two ablations apart.
     later = results(training=replace(TRAINING, seed=9))
     later.add(replace(RECORDS[0], seed=7))
