@@ -101,25 +101,25 @@ def test_source_shows_the_code(notebook):
     assert shown.startswith("```python\ndef fit(") and shown.endswith("\n```")
 
 
-def test_chapters_hold_the_machine_to_one_instruction_set_and_one_thread():
+@pytest.mark.parametrize(("given", "kept"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")])
+def test_chapters_hold_the_machine_to_one_instruction_set_and_one_thread(given, kept):
     code = (
         "import link.notebook, os, torch\n"
         "link.notebook.chapter_dataset()\n"
-        "print(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability())\n"
-        "print(os.environ['OMP_NUM_THREADS'], os.environ['MKL_CBWR'])\n"
+        "print(os.environ['OMP_NUM_THREADS'], torch.get_num_threads(), os.environ['MKL_CBWR'])\n"
+        "print(torch.backends.cpu.get_cpu_capability())\n"
     )
     free = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "LINK_DATASET")}
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env={**free, "MKL_CBWR": "COMPATIBLE"},
+        env={**free, **given, "MKL_CBWR": "COMPATIBLE"},
         capture_output=True,
         text=True,
         check=True,
     )
-    threads, capability, omp, mkl = result.stdout.split()
-    assert (threads, omp) == ("1", "1")
-    # What the caller has set is left alone.
-    assert mkl == "COMPATIBLE"
+    variable, threads, mkl, capability = result.stdout.split()
+    # What the caller has set is left alone, but for the threads of what runs here.
+    assert (variable, threads, mkl) == (kept, "1", "COMPATIBLE")
     if platform.machine() in ("x86_64", "AMD64"):
         assert capability in ("AVX2", "DEFAULT")
