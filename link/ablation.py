@@ -61,8 +61,12 @@ class Record:
 
 
 def variants(config: LinkConfig) -> dict[str, LinkConfig]:
-    """VALOR++ and the eight combinations by name, from the baseline to all of LINK."""
-    combinations = itertools.product((False, True), repeat=len(MODULES))
+    """VALOR++ and the eight combinations by name, from the baseline to all of LINK.
+
+    Where ``config`` itself has PLSIM off, as it must on data without label-free pseudo-labels,
+    there are only the four combinations without it.
+    """
+    combinations = itertools.product((False, True), (False, True), {False, config.plsim})
     eight = sorted(combinations, key=lambda on: (sum(on), [not x for x in on]))
     valor = replace(config, **dict.fromkeys((*MODULES, "unimodal_terms", "keep_weight"), False))
     named = {VALOR: valor}
@@ -206,19 +210,21 @@ def module_effects(
     """
     table = _table(records, score)
     effects = {}
-    for module, title in MODULES.items():
-        others = [name for name in MODULES if name != module]
+    tried = {title for variant in table for title in variant.split(" + ")}
+    modules = [name for name, title in MODULES.items() if title in tried]
+    for module in modules:
+        others = [name for name in modules if name != module]
         per_seed = []
         for seed in table[BASELINE]:
             gains = []
             for on in itertools.product((False, True), repeat=len(others)):
-                rest = dict(zip(others, on, strict=True))
+                rest = dict.fromkeys(MODULES, False) | dict(zip(others, on, strict=True))
                 with_it, without = (
                     table[variant_name({**rest, module: switch})][seed] for switch in (True, False)
                 )
                 gains.append(with_it - without)
             per_seed.append(np.mean(gains))
-        effects[title] = interval(per_seed, level)
+        effects[MODULES[module]] = interval(per_seed, level)
     return effects
 
 

@@ -156,7 +156,9 @@ def train(
     VALOR++'s.
     """
     if valor and (keep_weight or plsim):
-        raise typer.BadParameter("VALOR++ has none of LINK's parts; leave --valor out")
+        raise typer.BadParameter("--valor leaves out all that --plsim and --keep-weight ask for")
+    if keep_weight and not s_loss:
+        raise typer.BadParameter("--keep-weight is a form of S-LOSS; leave --no-s-loss out")
     if not resume:
         _refuse_existing(out)
     from link.ablation import VALOR, variants
@@ -224,7 +226,8 @@ def evaluate(
     where = device or _best_device()
     scores = score(model.to(where), dataset.splits()[split], where)
     if as_json:
-        print(json.dumps({"run": str(run), "split": split, "scores": scores}))
+        answer = {"run": str(run), "split": split, "scores": scores}
+        print(json.dumps({**answer, "simulated": dataset.simulated}))
     else:
         print_scores({f"{split} split": scores}, dataset)
 
@@ -257,7 +260,8 @@ def ablate(
     from link.presets import usual_network
 
     dataset = _open(data, annotations, skip_bad)
-    network, training = usual_network(dataset), _training(dataset, epochs, device)
+    network = usual_network(dataset, plsim=_plsim_or_say(dataset))
+    training = _training(dataset, epochs, device)
     results = ResultsFile(out, dataset, network, training)
     with progress_bar() as progress:
         total = len(variants(network)) * seeds

@@ -38,7 +38,8 @@ def parsing_scores(pred_audio, pred_visual, true_audio, true_visual) -> dict[str
     Raises
     ------
     ValueError
-        If the shapes differ, are not three-dimensional, or there is no video.
+        If the shapes differ, are not three-dimensional, or there is no video; if values are
+        neither true nor false, such as probabilities.
 
     Examples
     --------
@@ -134,9 +135,10 @@ def _stack_modalities(audio, visual) -> Tensor:
 
 def _as_boolean(grid) -> Tensor:
     # A copy, because torch does not take a read-only array, which a memory map is.
-    return (
-        grid.bool() if isinstance(grid, Tensor) else torch.from_numpy(np.array(grid, dtype=bool))
-    )
+    grid = grid if isinstance(grid, Tensor) else torch.from_numpy(np.array(grid))
+    if grid.is_floating_point() and not ((grid == 0) | (grid == 1)).all():
+        raise ValueError("grids are true or false; compare probabilities with a threshold first")
+    return grid.bool()
 
 
 def _mean_f_score(counts: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from link.features import HEADER, open_store
 from link.llp import read_llp
 from link.model import LinkConfig
 from link.simulation import simulate
-from link.training import TrainingConfig, fitting_config
+from link.training import TrainingConfig, fitting_config, has_priors
 from link.valor_folders import read_valor_folders
 
 #: The name of the simulated data set, wherever a data set is asked for.
@@ -73,8 +73,12 @@ def llp_store() -> Path:
 
 
 def usual_network(dataset: Dataset, **settings) -> LinkConfig:
-    """A network of the book's size for simulated data, of VALOR++'s size for anything real."""
-    return fitting_config(dataset, **{**(BOOK_NETWORK if dataset.simulated else {}), **settings})
+    """A network of the book's size for simulated data, of VALOR++'s size for anything real.
+
+    PLSIM is on where the data have what it reads: label-free pseudo-labels and text features.
+    """
+    usual = {"plsim": has_priors(dataset), **(BOOK_NETWORK if dataset.simulated else {})}
+    return fitting_config(dataset, **{**usual, **settings})
 
 
 def usual_training(dataset: Dataset, **settings) -> TrainingConfig:

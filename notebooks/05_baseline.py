@@ -24,6 +24,11 @@
 # The network is the hybrid attention network, HAN {cite}`tian2020han`, in the form that VALOR
 # {cite}`lai2023valor` gave it. LINK {cite}`wang2024link` adds its parts to this one, so
 # everything later in the book is compared with what happens here.
+#
+# :::{important}
+# Every score and figure below is **simulated**, from llp-sim, unless `LINK_DATASET` names another
+# data set.
+# :::
 
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
@@ -461,7 +466,8 @@ table
 # - VALOR's audio pipeline is one small matrix and a projection. Its published weights run here as
 #   they are.
 # - On llp-sim (simulated) it is the third outcome: hearing gains from looking at the picture, and
-#   seeing loses more than that from listening. The mean score `type` shows little of either.
+#   seeing loses more than that from listening. The mean score `type` hides most of it;
+#   it is a little higher without the look across, barely beyond what three seeds can tell.
 # - On llp-sim (simulated), looking across is also copying: with cross-modal attention the network
 #   claims events in a modality in which they do not happen several times as often as without.
 #   This is the problem that LINK sets out to solve.

@@ -23,6 +23,11 @@
 # The temporal-spatial attention module, TSAM, is LINK's {cite}`wang2024link` first part. Its
 # attention is that of CBAM {cite}`woo2018cbam`, with time in the place of the channels of an image
 # and the feature axis in the place of its pixels.
+#
+# :::{important}
+# Every score and figure below is **simulated**, from llp-sim, unless `LINK_DATASET` names another
+# data set.
+# :::
 
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
@@ -524,8 +529,10 @@ for part, change in changes.items():
 # - On llp-sim (simulated) the softmax is nearly even, with or without the scaling, and the
 #   encoder's is hardly sharper. What the interaction adds to every second is the mean of the other
 #   modality over the whole video. That can say *that* something happens, and not *when*.
-# - On llp-sim (simulated) the trained network leans on this mean heavily. Whether it is the better
-#   for it is for the paired intervals to say, and three seeds leave much open.
+# - On llp-sim (simulated) the trained network leans on this mean heavily and is not the better for
+#   it. Over all test videos TSAM is not told from none; on videos whose sound and picture are not
+#   aligned, for which it is meant, it measured somewhat worse, and so did the attention on top of
+#   the interaction. Three seeds leave much open, but none of this speaks for the module here.
 # - None of this is a law. Features of another length, a longer training, or real data can give the
 #   softmax something to choose from. The chapter measures it for whatever data set it runs on.
 #

@@ -23,6 +23,11 @@
 # This chapter takes the whole loss apart, since S-LOSS is its last term. Then it looks closely at
 # the weight, because the weight does something that the paper {cite}`wang2024link` does not
 # mention: it removes itself.
+#
+# :::{important}
+# Every score and figure below is **simulated**, from llp-sim, unless `LINK_DATASET` names another
+# data set.
+# :::
 
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
@@ -476,12 +481,12 @@ _ = plots.validation_curves(curves, f"The longer training, validation split ({ki
 # - While it lasts, the weight makes S-LOSS heavier. It is a schedule for the strength of a plain
 #   squared error: strong at first, weaker later.
 # - On llp-sim, which is simulated, S-LOSS does change what it is meant to change: on test videos
-#   the similarities follow the true overlaps better, most of all within a video. The plain
-#   squared error does that as well.
+#   the similarities follow the true overlaps better, by the intervals printed above.
 # - On llp-sim this did not turn into better scores. In the book's short training S-LOSS costs
-#   points, and the heavier, weighted form costs more than the plain one. In the longer training
-#   the gap is much smaller: S-LOSS competes for the same features while they are learned. All
-#   this is about a small network in a simulated world. It is no verdict on LLP.
+#   points in audio and in visual, and the heavier, weighted form costs more than the plain one. In
+#   the longer training, of one seed, the gap is much smaller. A guess at the cause, which nobody
+#   has measured here: S-LOSS competes for the same features while they are learned. All this is
+#   about a small network in a simulated world. It is no verdict on LLP.
 #
 # ## Where paper and book differ
 #

@@ -21,6 +21,16 @@
 # usually made with the help of the video's label, and a network that reads such pseudo-labels at
 # test time has been told the answer, so this chapter is also about keeping two kinds of
 # pseudo-labels apart.
+#
+# :::{important}
+# Every score and figure below is **simulated**, from llp-sim, unless `LINK_DATASET` names another
+# data set.
+# :::
+#
+# :::{note}
+# The chapter needs label-free pseudo-labels and text features. llp-sim has them; a store packed
+# from the published VALOR folders alone does not.
+# :::
 
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
@@ -505,11 +515,11 @@ table
 #   and a small leak is still a leak: methods are published for differences of a similar size
 #   ([published results](../book/published_results.md)).
 # - On llp-sim, which is simulated, PLSIM gains points in the book's short training. The control
-#   shows that it is not the words: its layers gain as much without a pseudo-label. Scaling
-#   the features before the classifier makes a short training faster. An ablation that switches
-#   PLSIM on and off, and has no such control, would credit the teachers.
-# - What the words do add on llp-sim is an inclination to repeat the teachers' mistakes. In the
-#   longer training, of one seed, the head start is gone.
+#   shows that it is not the words: its layers gain as much without a pseudo-label. That scaling
+#   the features before the classifier makes a short training faster is a guess, not measured. An
+#   ablation that switches PLSIM on and off, and has no such control, would credit the teachers.
+# - On llp-sim a network with PLSIM repeats more of the teachers' mistakes than one without; most
+#   of that, too, comes without words. In the longer training, of one seed, the head start is gone.
 # - In llp-sim a teacher sees the very features that the network sees, and most of what it says
 #   without the weak label is false. Real teachers have seen more. So none of this need carry over
 #   to LLP, but the control should.

@@ -33,6 +33,11 @@
 # $$ \eta_e = \begin{cases} \eta_{\max}\, e / w & e < w \\
 #    \eta_{\min} + \tfrac12 (\eta_{\max} - \eta_{\min})
 #    \left(1 + \cos \pi \frac{e - w}{E - w}\right) & e \ge w. \end{cases} $$
+#
+# :::{important}
+# Every score and figure below is **simulated**, from llp-sim, unless `LINK_DATASET` names another
+# data set.
+# :::
 
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source

@@ -36,6 +36,11 @@
 # The paper's loss has two uni-modal video terms that VALOR lacks. They are on in all eight rows,
 # so that no module is credited with what they do; their own effect is measured apart, as the
 # difference between "no module" and VALOR++.
+#
+# :::{important}
+# Every score and figure below is **simulated**, from llp-sim, unless `LINK_DATASET` names another
+# data set.
+# :::
 
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
@@ -158,10 +163,14 @@ for score in CHOSEN:
 # %% [markdown]
 # ## What we learned
 #
-# - The printed verdicts above are the result. A module whose interval holds zero is not shown to
-#   help at this size, whatever its mean.
-# - The uni-modal terms have an effect of their own, which has to be taken out before a module is
-#   judged.
+# - On llp-sim (simulated, and a short training) PLSIM raises the scores, S-LOSS lowers them, and
+#   TSAM is not told from none. The verdicts above say where the intervals hold zero.
+# - PLSIM's gain is not the words' doing: [its chapter](08_plsim.ipynb) trains it without any
+#   pseudo-label, and the gain stays.
+# - The uni-modal terms raise the audio score on their own, which has to be taken out before a
+#   module is judged. On the other scores their effect is open.
+# - Many intervals stand on this page. One in twenty of those without any effect excludes zero by
+#   chance, so a verdict on one score alone is weak evidence.
 # - Three seeds separate large effects from none and no more. More seeds narrow the intervals:
 #   `link-avvp ablate --seeds 10 --jobs 2 --out ablation.json` runs the same experiment outside
 #   the notebook and can be interrupted and resumed.

@@ -91,6 +91,7 @@ def test_a_wrong_call_exits_with_2(place):
         ["train", "--data", "nowhere", "--out", "new"],
         ["train", "--data", "sim", "--out", "run"],
         ["train", "--data", "sim", "--out", "new", "--valor", "--plsim"],
+        ["train", "--data", "sim", "--out", "new", "--no-s-loss", "--keep-weight"],
         ["evaluate", "run", "--data", "sim", "--split", "train"],
         ["ablate", "--data", "sim", "--out", "new", "--score", "segment/everything"],
     ):
@@ -169,6 +170,9 @@ def test_random_features_of_real_videos_train_and_evaluate(tmp_path):
     pack = ["pack", "valor", "--annotations", LLP, "--skip-bad", "--out", "store", "--json"]
     packed = json.loads(call(*pack, cwd=tmp_path).stdout)
     assert packed["videos"] == {"train": 8, "val": 4, "test": 4}
+    ablation = ["ablate", "--data", "store", "--out", "results.json", "--seeds", 2, "--epochs", 1]
+    records = json.loads(call(*ablation, "--json", cwd=tmp_path).stdout)["records"]
+    assert len(records) == 10 and not any("PLSIM" in record["variant"] for record in records)
     call("train", "--data", "store", "--out", "run2", "--epochs", 1, "--valor", cwd=tmp_path)
     run = json.loads((tmp_path / "run2" / "run.json").read_text())
     assert run["data"]["fingerprint"] == packed["fingerprint"]

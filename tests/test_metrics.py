@@ -112,6 +112,14 @@ def test_a_grid_of_the_wrong_shape_is_refused(shape):
         parsing_scores(grid, grid, grid, grid)
 
 
+def test_probabilities_are_refused():
+    probabilities = np.random.default_rng(0).random((2, 10, 25))
+    with pytest.raises(ValueError, match="threshold first"):
+        parsing_scores(probabilities, probabilities, probabilities, probabilities)
+    ones = np.ones_like(probabilities)
+    assert parsing_scores(ones, ones, ones, ones)["segment/type"] == 100
+
+
 def test_prediction_and_truth_of_different_shapes_are_refused():
     pred, true = np.zeros((2, 10, 25), dtype=bool), np.zeros((2, 8, 25), dtype=bool)
     with pytest.raises(ValueError, match="differ in shape"):
