@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from tiny import TRAINING, tiny_dataset, tiny_network
@@ -160,6 +160,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(no_training):
 # ---- intervals ----
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.floats(-100, 100), min_size=2, max_size=8),
     level=st.floats(0.5, 0.99),

@@ -74,7 +74,7 @@ def test_a_store_that_is_not_there_is_named(notebook, tmp_path, monkeypatch, val
         notebook.chapter_dataset()
 
 
-def test_simulated_data_has_the_books_sizes_and_anything_real_has_valors(notebook):
+def test_simulated_data_has_the_books_sizes_and_anything_real_has_valors(notebook, monkeypatch):
     simulated = tiny_dataset()
     real = replace(simulated, simulated=False)
     widths = {"audio_dim": 9, "visual_dim": 8, "motion_dim": 7}
@@ -85,8 +85,10 @@ def test_simulated_data_has_the_books_sizes_and_anything_real_has_valors(noteboo
     )
     assert notebook.chapter_training(simulated, seed=2) == TrainingConfig(**BOOK_TRAINING, seed=2)
     assert notebook.chapter_training(real, epochs=3, device="cpu") == TrainingConfig(epochs=3)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    assert notebook.chapter_training(real).device == device
+    for available, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert notebook.chapter_training(real).device == device
+        assert notebook.chapter_training(simulated).device == "cpu"
 
 
 def test_the_books_schedule_warms_up_and_comes_to_its_end(notebook):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny import SIMULATION, tiny_dataset
@@ -268,6 +268,7 @@ def test_teachers_err_more_where_there_is_more_noise():
     assert advantage(0.5) > advantage(1.5) + 0.05 > advantage(4) + 0.15
 
 
+@settings(deadline=None)
 @given(
     logits=arrays(float, (4, 3, 2), elements=st.integers(0, 10**6), unique=True),
     truth=arrays(bool, (4, 3, 2)),

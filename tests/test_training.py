@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TRAINING, tiny_dataset, tiny_network
 
@@ -80,6 +80,7 @@ def without(*names: str) -> Dataset:
 # ---- the schedule and the optimiser ----
 
 
+@settings(deadline=None)
 @given(
     warmup=st.integers(0, 20),
     cosine=st.integers(1, 40),
@@ -153,6 +154,7 @@ def test_gradients_are_clipped():
 # ---- batches and losses ----
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 30), seed=st.integers(0, 100))
 def test_batches_cover_every_video_once(size, seed):
     order = np.random.default_rng(seed).permutation(len(DATASET.train))
