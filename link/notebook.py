@@ -23,14 +23,27 @@ from link.dataset import Dataset  # noqa: E402
 from link.presets import SIMULATED, open_dataset  # noqa: E402
 from link.presets import usual_network as chapter_network  # noqa: E402
 from link.presets import usual_training as chapter_training  # noqa: E402
+from link.training import has_priors  # noqa: E402
 
 __all__ = ["chapter_dataset", "chapter_network", "chapter_training", "source"]
 
 
-def chapter_dataset() -> Dataset:
-    """The data set of the book: llp-sim, or what ``LINK_DATASET`` names (`link.presets`)."""
+def chapter_dataset(priors: bool = False) -> Dataset:
+    """The data set of the book: llp-sim, or what ``LINK_DATASET`` names (`link.presets`).
+
+    A chapter that can show nothing without label-free pseudo-labels and text features asks for
+    ``priors``. Where the data set named lacks them, it gets llp-sim in its place, and says so.
+    """
     torch.set_num_threads(1)
-    return open_dataset(os.environ.get("LINK_DATASET") or SIMULATED)
+    name = os.environ.get("LINK_DATASET") or SIMULATED
+    dataset = open_dataset(name)
+    if not priors or has_priors(dataset):
+        return dataset
+    print(
+        f"This chapter shows {SIMULATED} (simulated), because {name} has no label-free "
+        "pseudo-labels with their text features; link-avvp pack --priors writes a store that has."
+    )
+    return open_dataset(SIMULATED)
 
 
 def source(thing):

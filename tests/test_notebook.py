@@ -54,6 +54,36 @@ def test_a_path_is_the_store_that_is_there(notebook, store):
     assert dataset.name == "mine" and dataset.fingerprint() == tiny_dataset().fingerprint()
 
 
+@pytest.mark.parametrize(
+    "missing", [("audio_prior",), ("visual_prior",), ("audio_text",), ("visual_text",)]
+)
+def test_a_chapter_on_priors_falls_back_on_simulated_data_and_says_so(
+    notebook, tmp_path, capsys, missing
+):
+    whole = replace(tiny_dataset(), name="mine", simulated=False)
+    lacking = {name: None for name in missing}
+    if "prior" in missing[0]:
+        lacking = {n: replace(split, **lacking) for n, split in whole.splits().items()}
+    path = write_store(tmp_path / "bare", replace(whole, **lacking))
+    os.environ["LINK_DATASET"] = str(path)
+    assert notebook.chapter_dataset().name == "mine"
+    assert not capsys.readouterr().out
+    dataset = notebook.chapter_dataset(priors=True)
+    assert dataset.name == "llp-sim" and dataset.simulated
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and said.count(".") == 1 + str(path).count(".")
+    for part in ("llp-sim (simulated)", str(path), "link-avvp pack --priors"):
+        assert part in said
+
+
+def test_a_chapter_on_priors_takes_what_has_them_without_a_word(notebook, store, capsys):
+    os.environ["LINK_DATASET"] = str(store)
+    assert notebook.chapter_dataset(priors=True).name == "mine"
+    del os.environ["LINK_DATASET"]
+    assert notebook.chapter_dataset(priors=True).simulated
+    assert not capsys.readouterr().out
+
+
 def test_a_path_may_begin_at_home(notebook, store):
     os.environ["HOME"] = os.environ["USERPROFILE"] = str(store.parent)
     os.environ["LINK_DATASET"] = "~/llp"
