@@ -4,9 +4,12 @@ A folder holds (id: the first 11 characters of a video's name in LLP)::
 
     CLIP/features/<id>.npy               (10, 768) visual features
     CLAP/features/<id>.npy               (64, 768) audio feature map, 2 frequency x 32 time cells
-    feats/r2plus1d_18/<id>.npy           (10, 512) motion features
+    feats/r2plus1d_18/<id>.npy           (10, 512) motion features, which may be absent
     CLIP/segment_pseudo_labels/<id>.npy  (10, 25) visual pseudo-labels, 0 or 1
     CLAP/segment_pseudo_labels/<id>.npy  (10, 25) audio pseudo-labels, 0 or 1
+
+The motion features were published apart from the others, so a folder may be without them: the
+data set then has none.
 
 The pseudo-labels were filtered by the weak labels, those of test videos included. So they are
 targets of training and never a model's input; the folder holds no priors.
@@ -32,7 +35,7 @@ READERS = 8
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """A folder of one array a video, and what must hold of each array."""
 
     field: str
@@ -44,12 +47,13 @@ class _Source:
         return self.field.endswith("_target")
 
 
-_SOURCES = (
-    _Source("visual", "CLIP/features", (SEGMENTS, 768)),
-    _Source("audio", "CLAP/features", (64, 768)),
-    _Source("motion", "feats/r2plus1d_18", (SEGMENTS, 512)),
-    _Source("visual_target", "CLIP/segment_pseudo_labels", (SEGMENTS, len(CLASSES))),
-    _Source("audio_target", "CLAP/segment_pseudo_labels", (SEGMENTS, len(CLASSES))),
+MOTION = Source("motion", "feats/r2plus1d_18", (SEGMENTS, 512))
+SOURCES = (
+    Source("visual", "CLIP/features", (SEGMENTS, 768)),
+    Source("audio", "CLAP/features", (64, 768)),
+    MOTION,
+    Source("visual_target", "CLIP/segment_pseudo_labels", (SEGMENTS, len(CLASSES))),
+    Source("audio_target", "CLAP/segment_pseudo_labels", (SEGMENTS, len(CLASSES))),
 )
 
 
@@ -78,12 +82,14 @@ def read_valor_folders(
 
     on_progress: called as (videos done, videos in all) after each video.
 
-    Raises FeatureError when one of the five folders is absent, when arrays are faulty (the
+    Without the folder of motion features, `motion` is None, in the splits and in the provenance.
+
+    Raises FeatureError when one of the other four folders is absent, when arrays are faulty (the
     message counts them by kind and lists the first 20; `problems` has all as (path, reason)),
     and when a split has no video left.
     """
     folder = Path(folder)
-    _check_layout(folder)
+    sources = _check_layout(folder)
     total = sum(len(getattr(llp, name).names) for name in SPLITS)
     faults: list[tuple[Path, _Fault]] = []
     splits: dict[str, Split] = {}
@@ -91,9 +97,9 @@ def read_valor_folders(
     done = 0
     for name in SPLITS:
         annotated = getattr(llp, name)
-        arrays = _allocate(len(annotated.names))
+        arrays = _allocate(sources, len(annotated.names))
         good = np.ones(len(annotated.names), dtype=bool)
-        with closing(_read_all(folder, annotated, arrays)) as faults_of_videos:
+        with closing(_read_all(folder, sources, annotated, arrays)) as faults_of_videos:
             for index, found in enumerate(faults_of_videos):
                 good[index] = not found
                 faults += found
@@ -131,45 +137,48 @@ def read_valor_folders(
             "source": "features published with VALOR (Lai et al., NeurIPS 2023)",
             "audio": "CLAP feature maps, pooled to segments",
             "visual": "CLIP ViT-L/14",
-            "motion": "R(2+1)D-18",
+            "motion": "R(2+1)D-18" if MOTION in sources else None,
             "left_out": left_out,
             "faulty_arrays": dict(counts),
         },
     )
 
 
-def _check_layout(folder: Path) -> None:
+def _check_layout(folder: Path) -> tuple[Source, ...]:
+    """The sources that are there: all, or all but motion."""
     if not folder.is_dir():
         raise FeatureError(f"{folder} is no folder; name the one that holds CLIP/ and CLAP/")
-    absent = [source.folder for source in _SOURCES if not (folder / source.folder).is_dir()]
+    present = tuple(source for source in SOURCES if (folder / source.folder).is_dir())
+    absent = [source.folder for source in SOURCES if source not in (*present, MOTION)]
     if absent:
+        expected = ", ".join(source.folder for source in SOURCES if source != MOTION)
         raise FeatureError(
-            f"{folder} lacks {', '.join(absent)}: expected are "
-            f"{', '.join(source.folder for source in _SOURCES)}, each with one <video id>.npy "
-            "a video, as CLIP.zip and CLAP.zip of VALOR's published features and the R(2+1)D "
-            "features of AVVP-ECCV20 unpack"
+            f"{folder} lacks {', '.join(absent)}: expected are {expected}, each with one "
+            "<video id>.npy a video, as CLIP.zip and CLAP.zip of VALOR's published features "
+            f"unpack, and, if at hand, {MOTION.folder} of AVVP-ECCV20"
         )
+    return present
 
 
-def _allocate(videos: int) -> dict[str, np.ndarray]:
+def _allocate(sources: tuple[Source, ...], videos: int) -> dict[str, np.ndarray]:
     """Room for one split; audio already has its form after the map."""
     return {
         source.field: np.zeros(
             (videos, SEGMENTS, source.shape[1]), bool if source.is_label else np.float32
         )
-        for source in _SOURCES
+        for source in sources
     }
 
 
 def _read_all(
-    folder: Path, annotated: Any, arrays: dict[str, np.ndarray]
+    folder: Path, sources: tuple[Source, ...], annotated: Any, arrays: dict[str, np.ndarray]
 ) -> Iterator[list[tuple[Path, _Fault]]]:
     """Fills `arrays`; yields the faults of each video, in the order of the split."""
     matrix = audio_map_matrix()
 
     def read_video(index: int) -> list[tuple[Path, _Fault]]:
         faults = []
-        for source in _SOURCES:
+        for source in sources:
             path = folder / source.folder / f"{video_id(annotated.names[index])}.npy"
             try:
                 array = _load(path, source)
@@ -189,7 +198,7 @@ def _read_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _load(path: Path, source: _Source) -> np.ndarray:
+def _load(path: Path, source: Source) -> np.ndarray:
     """One array as it is on disk; features as float32. Raises _Fault."""
     if not path.is_file():
         raise _Fault("missing")

@@ -1,5 +1,6 @@
 """Published VALOR folders, made up here: few videos, random numbers, the right shapes."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ SHAPES = {
     "CLIP/segment_pseudo_labels": (10, 25),
     "CLAP/segment_pseudo_labels": (10, 25),
 }
+MOTION = "feats/r2plus1d_18"
 ANNOTATIONS = Path(__file__).parents[1].parent / "shared" / "llp"
 
 
@@ -92,6 +94,25 @@ def pooled(cells: np.ndarray) -> np.ndarray:
     grid = torch.from_numpy(cells).T.reshape(1, -1, 2, 32)
     grid = torch.nn.functional.interpolate(grid, (2, 1024), mode="bicubic", align_corners=False)
     return torch.nn.functional.adaptive_avg_pool1d(grid.mean(dim=2), 10)[0].T.numpy()
+
+
+def test_without_the_motion_folder_the_data_set_has_no_motion(folder, llp):
+    whole = read_valor_folders(folder, llp)
+    shutil.rmtree(folder / MOTION)
+    dataset = read_valor_folders(folder, llp)
+    assert (whole.provenance["motion"], dataset.provenance["motion"]) == ("R(2+1)D-18", None)
+    for name, split in dataset.splits().items():
+        before = whole.splits()[name].arrays()
+        assert before.pop("motion") is not None and split.motion is None
+        assert before.keys() == split.arrays().keys()
+        assert all(np.array_equal(before[field], split.arrays()[field]) for field in before)
+
+
+def test_a_motion_folder_that_is_there_must_be_whole(folder, llp):
+    for file in (folder / MOTION).iterdir():
+        file.unlink()
+    with pytest.raises(FeatureError, match=r"missing 9\)"):
+        read_valor_folders(folder, llp)
 
 
 def test_what_was_read_can_be_packed_and_opened(folder, llp, tmp_path):
@@ -258,10 +279,9 @@ def test_absent_folders_are_named_with_the_expected_layout(tmp_path, llp, skip_b
         read_valor_folders(tmp_path, llp, skip_bad=skip_bad)
     message = str(caught.value)
     absent, expected = message.split("expected are")
-    assert "CLIP/features" not in absent
     for part in SHAPES:
         assert part in expected
-        assert part in absent or part == "CLIP/features"
+        assert (part in absent) == (part not in ("CLIP/features", MOTION))
     assert "\n" not in message
 
 
