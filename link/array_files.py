@@ -36,6 +36,8 @@ def write_arrays(
     nothing else is ever deleted) or when the header is not JSON.
     """
     path = Path(path).absolute()
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
     if path.exists() and not overwrite:
         raise FeatureError(f"{path} exists; choose another path, or ask to overwrite it")
     if path.exists() and not (path / HEADER).is_file():

@@ -202,6 +202,8 @@ class ClapEncoder(_Teacher):
         super().__init__(network, network.logit_scale_a, device, batch_size, half)
         #: Which weights these are, for the provenance of what they compute.
         self.name = f"laion_clap {Path(weights).name}"
+        #: The width of the cells of its maps.
+        self.map_width: int = network.audio_branch.num_features
 
     def embed_sounds(self, waveforms: Iterable[np.ndarray]) -> np.ndarray:
         """Embeddings of N waveforms, VALOR's of segments: float32 (N, 512), of length 1."""
@@ -216,7 +218,7 @@ class ClapEncoder(_Teacher):
         CLAP's audio transformer before it is pooled, 2 frequency x 32 time cells; the cell of
         frequency f and time t is row 32 f + t. Its mean, projected, is the clip's embedding.
         """
-        width = self.network.audio_branch.num_features
+        width = self.map_width
         clips = (ten_seconds(_checked(waveform)) for waveform in waveforms)
         flat = self._run(clips, lambda batch: self._cells(batch).flatten(1), 64 * width)
         return flat.reshape(-1, 64, width)

@@ -103,6 +103,7 @@ def read_windows(
     media: str | Path | MediaInfo,
     hop: int = 5,
     transform: Callable[[np.ndarray], np.ndarray] | None = None,
+    skip: int = 0,
 ) -> Iterator[Clip]:
     """Read a video of any length as clips of ten seconds, a new one every `hop` seconds.
 
@@ -115,13 +116,14 @@ def read_windows(
     sound likewise. The V segments that are reached get V frames evenly spaced over what is there.
 
     Frames, sound, `transform` and errors are as for `read_clip`; the errors of `probe` are raised
-    at once, those of decoding when the window is reached. Raises ValueError unless `hop` is
-    between 1 and 10. Memory is that of a few windows, whatever the length of the video; a
-    `transform` that makes frames smaller makes that less.
+    at once, those of decoding when the window is reached. The first `skip` windows are left out,
+    for whoever goes on where they stopped. Raises ValueError unless `hop` is between 1 and 10.
+    Memory is that of a few windows, whatever the length of the video; a `transform` that makes
+    frames smaller makes that less.
     """
     info = _probed(media)
     starts = window_starts(info.segments, hop)
-    return _decode(info, _plan_windows(info, starts), transform)
+    return _decode(info, _plan_windows(info, starts)[skip:], transform)
 
 
 # ---- what to decode ----
