@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from link.dataset import Dataset
-from link.model import LinkConfig
+from link.model import VALOR_SWITCHES, LinkConfig
 from link.runs import RunError, describe_data, versions, write_json
 from link.training import TrainingConfig, check_fit, fit
 
@@ -68,8 +68,7 @@ def variants(config: LinkConfig) -> dict[str, LinkConfig]:
     """
     combinations = itertools.product((False, True), (False, True), {False, config.plsim})
     eight = sorted(combinations, key=lambda on: (sum(on), [not x for x in on]))
-    valor = replace(config, **dict.fromkeys((*MODULES, "unimodal_terms", "keep_weight"), False))
-    named = {VALOR: valor}
+    named = {VALOR: replace(config, **VALOR_SWITCHES)}
     for on in eight:
         switches = dict(zip(MODULES, on, strict=True))
         named[variant_name(switches)] = replace(config, **switches, unimodal_terms=True)

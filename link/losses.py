@@ -75,33 +75,6 @@ def label_overlap(audio_labels: Tensor, visual_labels: Tensor) -> tuple[Tensor, 
     return shared / union.clamp(min=1), union > 0
 
 
-def similarity_agreement(
-    similarity: Tensor, overlap: Tensor, defined: Tensor
-) -> tuple[float, float]:
-    """How well similarities follow label overlaps: two Pearson correlations.
-
-    Parameters
-    ----------
-    similarity, overlap
-        Float (B, T, T), of :func:`segment_similarity` and :func:`label_overlap`.
-    defined
-        Boolean (B, T, T): which pairs count.
-
-    Returns
-    -------
-    all_pairs, within_videos : float
-        The correlation over all pairs of all videos, and the mean of the correlations over the
-        pairs of each video. The first is high already for who tells videos apart; for the second
-        one has to tell segments apart. Videos in which either side is constant have no correlation
-        and are left out; NaN if nothing is left.
-    """
-    chosen = [(s[d], r[d]) for s, r, d in zip(similarity, overlap, defined, strict=True)]
-    each = [_correlation(s, r) for s, r in chosen]
-    within = [correlation for correlation in each if not math.isnan(correlation)]
-    mean = sum(within) / len(within) if within else math.nan
-    return _correlation(similarity[defined], overlap[defined]), mean
-
-
 def similarity_loss(
     audio: Tensor,
     visual: Tensor,
@@ -114,9 +87,11 @@ def similarity_loss(
 
     The similarity inside lambda carries no gradient. Since the squared error is never negative,
     gradient descent can only lower lambda, which pulls ``mu`` to 1 and the weight to 1 everywhere.
-    ``keep_weight`` subtracts log lambda from each term. That makes the loss the negative
-    log-likelihood of a Gaussian whose precision is lambda (as in Kendall et al., CVPR 2018), which
-    is lowest where the weight is the inverse of the squared error, and not where it vanishes.
+    At exactly ``mu`` = 1 its gradient is taken to be 0, so there it stays.
+    ``keep_weight`` subtracts log lambda from each term. Up to a constant, a term is then twice the
+    negative log-likelihood of its error under a Gaussian of precision lambda (as in Kendall et
+    al., CVPR 2018): lambda e^2 - log lambda is lowest at lambda = 1 / e^2. So small errors ask for
+    a weight above 1. The piecewise weight follows as far as its one ``mu`` lets it.
 
     Parameters
     ----------
@@ -191,9 +166,3 @@ def parsing_loss(
 def _probability_loss(probability: Tensor, target: Tensor) -> Tensor:
     clamped = probability.clamp(PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     return F.binary_cross_entropy(clamped, target)
-
-
-def _correlation(x: Tensor, y: Tensor) -> float:
-    if len(x) == 0 or x.min() == x.max() or y.min() == y.max():
-        return math.nan
-    return torch.corrcoef(torch.stack([x, y]).double())[0, 1].item()

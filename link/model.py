@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +22,13 @@ from link.losses import parsing_loss
 from link.plsim import PLSIM
 from link.tsam import TSAM
 
-#: Where mu starts. At 1 it would never move (see `link.losses.piecewise_weight`).
-INITIAL_MU = 0.0
+if TYPE_CHECKING:
+    from link.about import About
+
+#: What VALOR++ lacks of LINK: its three parts, and the terms and forms that its loss may have.
+VALOR_SWITCHES = MappingProxyType(
+    dict.fromkeys(("tsam", "s_loss", "plsim", "unimodal_terms", "keep_weight"), False)
+)
 
 #: A segment, and a video, is said to hold an event from this probability on, as in HAN and VALOR.
 DECISION_THRESHOLD = 0.5
@@ -45,6 +53,8 @@ class LinkConfig:
     keep_weight
         Whether S-LOSS is kept from annealing its weight away (`link.losses.similarity_loss`). The
         paper does not have this; off by default.
+    initial_mu
+        Where S-LOSS's mu starts. At exactly 1 it never moves (`link.losses.similarity_loss`).
     """
 
     classes: int = 25
@@ -63,11 +73,12 @@ class LinkConfig:
     plsim: bool = True
     unimodal_terms: bool = True
     keep_weight: bool = False
+    initial_mu: float = 0.0
 
     @classmethod
     def valor(cls, **sizes) -> "LinkConfig":
         """VALOR++: everything of LINK is off, its loss terms too. ``sizes`` may differ."""
-        return cls(**sizes, tsam=False, s_loss=False, plsim=False, unimodal_terms=False)
+        return cls(**sizes, **VALOR_SWITCHES)
 
 
 class LINK(nn.Module):
@@ -105,7 +116,7 @@ class LINK(nn.Module):
             self.plsim_visual = PLSIM(c.hidden, _checked_text(visual_text, "visual", c.classes))
         self.pooling = AttentivePooling(c.hidden, c.classes)
         if c.s_loss:
-            self.mu = nn.Parameter(torch.tensor(INITIAL_MU))
+            self.mu = nn.Parameter(torch.tensor(float(c.initial_mu)))
 
     @classmethod
     def from_weights(cls, config: LinkConfig, weights: Mapping[str, Tensor]) -> "LINK":
@@ -114,6 +125,23 @@ class LINK(nn.Module):
         network = cls(config, **text if config.plsim else {})
         network.load_state_dict(weights)
         return network.eval()
+
+    def save_pretrained(self, folder: str | Path, about: "About") -> None:
+        """Keep the network as a folder to share, with a model card (`link.pretrained.save`)."""
+        from link.pretrained import save
+
+        save(self, folder, about)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path) -> "LINK":
+        """A network from a shared folder, a finished run or the hub (`link.pretrained.load`).
+
+        What is known of it, a `link.about.About`, is its attribute ``about``.
+        """
+        from link.pretrained import load
+
+        network, network.about = load(source)
+        return network
 
     def forward(
         self,

@@ -38,36 +38,6 @@ def label_text(prior: Tensor, text: Tensor) -> Tensor:
     return prior @ text / prior.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
-@torch.no_grad()
-def logit_shifts(plsim: PLSIM, classifier: nn.Module, features: Tensor, prior: Tensor) -> Tensor:
-    """How a pseudo-label of each class moves the logits of all: (C, C), mean over all segments.
-
-    Parameters
-    ----------
-    plsim
-        PLSIM of one modality.
-    classifier
-        From features (..., d) to logits (..., C).
-    features
-        (B, T, d), as they reach PLSIM.
-    prior
-        The segments' pseudo-labels, float (B, T, C). All but the one in question stay.
-
-    Returns
-    -------
-    Tensor
-        Row c, column k: the logit of k with c among the segment's pseudo-labels, less the logit of
-        k without it.
-    """
-
-    def logits(label: int, present: float) -> Tensor:
-        changed = prior.clone()
-        changed[..., label] = present
-        return classifier(plsim(features, changed)).mean(dim=(0, 1))
-
-    return torch.stack([logits(c, 1.0) - logits(c, 0.0) for c in range(prior.shape[-1])])
-
-
 def _mlp(text_dim: int, hidden: int) -> nn.Sequential:
     mlp = nn.Sequential(nn.Linear(text_dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
     nn.init.zeros_(mlp[-1].weight)

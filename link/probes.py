@@ -1,16 +1,20 @@
 """Questions to a trained network that its F-scores leave open.
 
-Does it use a part of itself, or would the part serve as well if it had seen another video? And
-when something happens in one modality only, how often does it claim the same of the other?
+Does it use a part of itself, or would the part serve as well if it had seen another video? When
+something happens in one modality only, how often does it claim the same of the other? Are its
+features as alike as their labels are? And what has PLSIM learned that a word means?
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from link.model import LINK
+from link.plsim import PLSIM
 
 
 @contextmanager
@@ -76,6 +80,63 @@ def copied_events(
     return shares
 
 
+def similarity_agreement(
+    similarity: Tensor, overlap: Tensor, defined: Tensor
+) -> tuple[float, float]:
+    """How well similarities follow label overlaps: two Pearson correlations.
+
+    Parameters
+    ----------
+    similarity, overlap
+        Float (B, T, T), of `link.losses.segment_similarity` and `link.losses.label_overlap`.
+    defined
+        Boolean (B, T, T): which pairs count.
+
+    Returns
+    -------
+    all_pairs, within_videos : float
+        The correlation over all pairs of all videos, and the mean of the correlations over the
+        pairs of each video. The first is high already for who tells videos apart; for the second
+        one has to tell segments apart. Videos in which either side is constant have no correlation
+        and are left out; NaN if nothing is left.
+    """
+    chosen = [(s[d], r[d]) for s, r, d in zip(similarity, overlap, defined, strict=True)]
+    each = [_correlation(s, r) for s, r in chosen]
+    within = [correlation for correlation in each if not math.isnan(correlation)]
+    mean = sum(within) / len(within) if within else math.nan
+    return _correlation(similarity[defined], overlap[defined]), mean
+
+
+@torch.no_grad()
+def logit_shifts(plsim: PLSIM, classifier: nn.Module, features: Tensor, prior: Tensor) -> Tensor:
+    """How a pseudo-label of each class moves the logits of all: (C, C), mean over all segments.
+
+    Parameters
+    ----------
+    plsim
+        PLSIM of one modality.
+    classifier
+        From features (..., d) to logits (..., C).
+    features
+        (B, T, d), as they reach PLSIM.
+    prior
+        The segments' pseudo-labels, float (B, T, C). All but the one in question stay.
+
+    Returns
+    -------
+    Tensor
+        Row c, column k: the logit of k with c among the segment's pseudo-labels, less the logit of
+        k without it.
+    """
+
+    def logits(label: int, present: float) -> Tensor:
+        changed = prior.clone()
+        changed[..., label] = present
+        return classifier(plsim(features, changed)).mean(dim=(0, 1))
+
+    return torch.stack([logits(c, 1.0) - logits(c, 0.0) for c in range(prior.shape[-1])])
+
+
 def _temporal(model: LINK) -> Iterator:
     for attention in (model.tsam.audio, model.tsam.visual):
         yield attention.temporal.register_forward_hook(_output_of_another_video)
@@ -121,3 +182,9 @@ def _interact_with_another_video(part: nn.Module, inputs: tuple, output: tuple) 
     new_audio, _ = part.forward(audio, _of_another_video(visual))
     _, new_visual = part.forward(_of_another_video(audio), visual)
     return new_audio, new_visual
+
+
+def _correlation(x: Tensor, y: Tensor) -> float:
+    if len(x) == 0 or x.min() == x.max() or y.min() == y.max():
+        return math.nan
+    return torch.corrcoef(torch.stack([x, y]).double())[0, 1].item()

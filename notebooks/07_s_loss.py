@@ -33,13 +33,12 @@
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
 
 from dataclasses import replace
-from unittest import mock
 
 import numpy as np
 import pandas as pd
 import torch
 
-from link import losses, plots
+from link import losses, plots, probes
 from link.ablation import Record, differences, interval
 from link.inference import batches, predict
 from link.training import TrainingConfig, build, fit, learning_rate
@@ -116,7 +115,7 @@ overlap, defined = overlaps(test.audio_truth, test.visual_truth)
 guessed, guess_defined = overlaps(test.audio_target, test.visual_target)
 spread = torch.minimum(overlap.mean(dim=1).std(dim=1), overlap.mean(dim=2).std(dim=1))
 video = int(spread.argmax())
-print("shape of r:", tuple(overlap.shape))
+print("shape of r:", tuple(overlap.shape), f"({kind} data)")
 print(f"pairs with a label: {defined.float().mean():.0%}")
 print(f"of these, r = 0: {(overlap[defined] == 0).float().mean():.0%}")
 print(f"          r = 1: {(overlap[defined] == 1).float().mean():.0%}")
@@ -128,10 +127,11 @@ def masked(values, valid):
 
 
 truth_map = masked(overlap, defined)
-maps = {"r, annotated": truth_map, "r, pseudo-labels": masked(guessed, guess_defined)}
+maps = {"annotated": truth_map, "pseudo-labels": masked(guessed, guess_defined)}
+AXES = ("visual segment", "audio segment")
 
 # %% mystnb={"image": {"alt": "Two heat maps of label overlap, one clean, one with errors."}}
-_ = plots.similarity_maps(maps, f"Test video {video} ({kind}): label overlap")
+_ = plots.heat_maps(maps, *AXES, "r", reach=1, title=f"Test video {video} ({kind}): overlap")
 
 # %% [markdown]
 # *Left: how much the labels of each second of sound share with those of each second of picture.
@@ -229,8 +229,9 @@ for start in (-1.0, 0.0, 0.9, 1.0, 1.1, 3.0):
 # $$
 #
 # This is twice the negative log-likelihood of a Gaussian with precision $\lambda$, up to a
-# constant, as in {cite:t}`kendall2018uncertainty`. Its optimum is not $\lambda = 1$ but the
-# inverse of the mean squared error. It is ours and not the paper's, and it is off by default.
+# constant, as in {cite:t}`kendall2018uncertainty`. A weight that were free would go to the inverse
+# of the mean squared error; this one goes as near to that as its form and its one $\mu$ allow. It
+# is ours and not the paper's, and it is off by default.
 
 # %%
 source(losses.similarity_loss)
@@ -244,11 +245,9 @@ source(losses.similarity_loss)
 
 
 # %%
-def train(seed, length=1, start=0.0, **switches):
-    config = chapter_network(dataset, tsam=False, plsim=False, **switches)
-    settings = replace(training, seed=seed, epochs=length * training.epochs)
-    with mock.patch("link.model.INITIAL_MU", start):
-        return fit(dataset, config, settings)
+def train(seed, length=1, **settings):
+    config = chapter_network(dataset, tsam=False, plsim=False, **settings)
+    return fit(dataset, config, replace(training, seed=seed, epochs=length * training.epochs))
 
 
 OFF, PAPER, PLAIN = "without S-LOSS", "S-LOSS", "S-LOSS, weight 1"
@@ -257,24 +256,25 @@ fitted = {}
 for seed in SEEDS:
     fitted[OFF, seed] = train(seed, s_loss=False)
     fitted[PAPER, seed] = train(seed)
-    fitted[PLAIN, seed] = train(seed, start=1.0)
+    fitted[PLAIN, seed] = train(seed, initial_mu=1.0)
 kept = train(seed=0, keep_weight=True)
 print(f"{len(fitted) + 1} networks trained for {training.epochs} epochs each")
 
 
 # %%
-def course(run, start=0.0):
-    return [start] + [record["scalars"]["mu"] for record in run.history]
+def course(run):
+    return [run.model.config.initial_mu] + [record["scalars"]["mu"] for record in run.history]
 
 
 mus = {
     "paper's form": course(fitted[PAPER, 0]),
-    "started at 1": course(fitted[PLAIN, 0], start=1.0),
+    "started at 1": course(fitted[PLAIN, 0]),
     "kept weight": course(kept),
 }
+print(f"mu before training and after each epoch, {kind} data:")
 for name, values in mus.items():
     print(f"{name:13s}", "  ".join(f"{value:5.2f}" for value in values))
-stuck = all(value == 1 for seed in SEEDS for value in course(fitted[PLAIN, seed], start=1.0))
+stuck = all(value == 1 for seed in SEEDS for value in course(fitted[PLAIN, seed]))
 rising = all((np.diff(course(fitted[PAPER, seed])) > 0).all() for seed in SEEDS)
 print("started at 1, it is exactly 1 after every epoch:", stuck)
 print("in the paper's form it comes closer to 1 in every epoch:", rising)
@@ -298,6 +298,7 @@ distributions = {
     "paper's form": weights(fitted[PAPER, 0].model),
     "kept weight": weights(kept.model),
 }
+print(f"weights of the pairs of the test split, {kind} data:")
 for name, values in distributions.items():
     low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
     print(f"{name:16s}mean {values.mean():.2f}, 90% between {low:.2f} and {high:.2f}")
@@ -329,7 +330,7 @@ for name, config, videos in (
 ):
     print(f"learning rates summed, {name}: {reach(config, videos):.2f}")
 used = mus["paper's form"][-1] / reach(training, len(dataset.train))
-print(f"share of it that mu has travelled here: {used:.0%}")
+print(f"share of it that mu has travelled here ({kind} data): {used:.0%}")
 
 # %% [markdown]
 # Where the sum exceeds 1, $\mu$ has the time to travel all the way from 0 to 1, and the weight is
@@ -354,11 +355,11 @@ print(f"share of it that mu has travelled here: {used:.0%}")
 # share in the first. The second needs segments to be told apart.
 
 # %%
-source(losses.similarity_agreement)
+source(probes.similarity_agreement)
 
 # %%
 rows = {
-    (name, seed): losses.similarity_agreement(similarities(run.model), overlap, defined)
+    (name, seed): probes.similarity_agreement(similarities(run.model), overlap, defined)
     for (name, seed), run in fitted.items()
 }
 agreement = pd.DataFrame(rows, index=["all pairs", "within videos"]).T
@@ -367,6 +368,7 @@ table.index.name = f"mean correlation, {kind}"
 table
 
 # %%
+print(f"differences of the correlations, {kind} data:")
 for column in agreement:
     gains = agreement[column][PAPER] - agreement[column][OFF]
     mean, low, high = interval(gains.to_list())
@@ -380,7 +382,7 @@ references = {
 }
 print(f"the same correlations for overlaps r of other label sets, {kind} data:")
 for name, values in references.items():
-    both = losses.similarity_agreement(values, overlap, defined)
+    both = probes.similarity_agreement(values, overlap, defined)
     print(f"  {name:42s}{both[0]:.2f} {both[1]:.2f}")
 
 # %% [markdown]
@@ -393,10 +395,10 @@ for name, values in references.items():
 learned = {
     name: masked(similarities(fitted[name, 0].model), defined) for name in (OFF, PAPER, PLAIN)
 }
-maps = {"r, annotated": truth_map} | {f"s, {name}": values for name, values in learned.items()}
+maps = {"overlap r": truth_map} | learned
 
 # %% mystnb={"image": {"alt": "Heat maps: true overlap, and similarities of three networks."}}
-_ = plots.similarity_maps(maps, f"Test video {video} ({kind}): overlap and similarities")
+_ = plots.heat_maps(maps, *AXES, "r or s", reach=1, title=f"Test video {video} ({kind})")
 
 # %% [markdown]
 # *The true overlap, and the similarities of three networks. Without S-LOSS nothing asks for
@@ -461,12 +463,11 @@ table
 
 # %%
 curves = {
-    name: np.array([[record["val"]["segment/type"] for record in run.history]])
-    for name, run in longer.items()
+    name: [record["val"]["segment/type"] for record in run.history] for name, run in longer.items()
 }
 
 # %% mystnb={"image": {"alt": "Validation score by epoch with and without S-LOSS."}}
-_ = plots.validation_curves(curves, f"The longer training, validation split ({kind} data)")
+_ = plots.curves({f"Validation split ({kind} data)": curves}, "epoch", "segment-level type F (%)")
 
 # %% [markdown]
 # *A gap that is wide early and narrow late is a cost in time; one that stays is a cost in quality.

@@ -106,14 +106,22 @@ def test_weights_rebuild_the_network():
     torch.testing.assert_close(again(*features, *priors), network(*features, *priors))
 
 
+@pytest.mark.parametrize("start", [0.0, 0.25, 1])
+def test_mu_starts_where_it_is_told(start):
+    network = small_link(initial_mu=start)
+    assert network.mu.item() == start and network.mu.dtype == torch.float32
+
+
 def test_a_configuration_survives_json():
-    config = LinkConfig(**SMALL, tsam=False)
+    config = LinkConfig(**SMALL, tsam=False, initial_mu=0.5)
     assert LinkConfig(**json.loads(json.dumps(vars(config)))) == config
 
 
 def test_valor_is_off_everywhere():
     config = LinkConfig.valor(**SMALL)
     assert not any(getattr(config, switch) for switch in (*SWITCHES, "keep_weight"))
+    with pytest.raises(TypeError):
+        LinkConfig.valor(**SMALL, plsim=True)
     assert replace(config, **dict.fromkeys(SWITCHES, True)) == LinkConfig(**SMALL)
 
 

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from link import plots
 from link.events import CLASSES, Event, Parsing
 from link.llp_statistics import SPLITS, extent_relations, load_statistics
+from link.parsed_video import readable
 
 STATISTICS = load_statistics()
 VIDEO = Parsing.from_events(
@@ -36,7 +37,6 @@ MU = {"on": [0.0, 0.2, 0.3], "at one": [1.0, 1.0, 1.0]}
 BY_SEED = {"honest": [60.0, 62.0], "told": [70.0]}
 MAPS = {"first": np.linspace(-0.5, 1, 9).reshape(3, 3), "second": np.full((3, 3), 0.25)}
 MAPS["second"][0, 0] = np.nan
-COURSES = {"off": np.array([[1.0, 4.0], [3.0, 8.0]]), "on": np.array([[2.0, 5.0]])}
 SHIFTS = {"audio": np.diag(np.arange(25.0)), "visual": -np.eye(25)}
 QUALITY = {
     "audio": {"recall": np.arange(25.0, 0, -1), "precision": np.full(25, 50.0)},
@@ -51,11 +51,10 @@ FIGURES: dict[str, Callable] = {
     "class_shares": lambda: plots.class_shares(CLASSES, SHARES),
     "curves": lambda: plots.curves(LINES, "epoch", "percent", marked=2),
     "heat_maps": lambda: plots.heat_maps(MATRICES, "cell", "segment", "weight"),
+    "heat_maps of pairs": lambda: plots.heat_maps(MAPS, "seen", "heard", "r", 0, 1, "a title"),
     "weights_over_time": lambda: plots.weights_over_time({"one": WEIGHTS, "two": WEIGHTS}),
-    "similarity_maps": lambda: plots.similarity_maps(MAPS, "a title"),
     "weight_curves": lambda: plots.weight_curves([0, 0.5, 1]),
     "weight_in_training": lambda: plots.weight_in_training(MU, {"on": np.linspace(1, 2, 50)}),
-    "validation_curves": lambda: plots.validation_curves(COURSES, "a title"),
     "pseudo_label_quality": lambda: plots.pseudo_label_quality(CLASSES, QUALITY),
     "logit_shifts": lambda: plots.logit_shifts(CLASSES, SHIFTS, "a title"),
     "scores_by_seed": lambda: plots.scores_by_seed(BY_SEED, {"told"}, "a title"),
@@ -143,7 +142,7 @@ def test_misalignment_shows_every_pair_once():
 def test_class_shares_are_sorted_and_skip_classes_without_cases():
     first, second = plots.class_shares(CLASSES, SHARES).axes
     labels = [label.get_text() for label in first.get_yticklabels()]
-    assert set(labels[-5:]) == {plots.readable(name) for name in CLASSES[:5]}
+    assert set(labels[-5:]) == {readable(name) for name in CLASSES[:5]}
     marks = {
         round(line.get_ydata()[0]): line.get_xdata()[0]
         for line in first.lines
@@ -177,6 +176,17 @@ def test_heat_maps_share_a_scale_of_colours_around_their_centre(centre, reach, l
         assert image.get_clim() == pytest.approx(limits)
 
 
+def test_heat_maps_show_what_is_not_there_in_grey():
+    figure = plots.heat_maps(MAPS, "x", "y", "overlap", title="a title")
+    first, second = (axes.images[0] for axes in figure.axes[:2])
+    assert first.get_clim() == second.get_clim() == (-1, 1)
+    assert np.array_equal(first.get_array(), MAPS["first"])
+    assert second.get_array().mask[0, 0] and second.get_array().mask.sum() == 1
+    red, green, blue, _ = second.cmap(second.get_array())[0, 0]
+    assert red == green == blue < 1
+    assert figure.get_suptitle() == "a title"
+
+
 def test_weights_over_time_draws_weights_and_events():
     left, _ = plots.weights_over_time({"one": WEIGHTS, "two": WEIGHTS}).axes
     steps = [patch.get_data().values for patch in left.patches if hasattr(patch, "get_data")]
@@ -186,14 +196,6 @@ def test_weights_over_time_draws_weights_and_events():
     ]
     spans = [[(round(bar.x0), round(bar.x1)) for bar in each] for each in bars]
     assert spans == [[(0, 3)], [(1, 2), (5, 6), (9, 10)]]
-
-
-def test_similarity_maps_share_a_scale_that_holds_every_value():
-    figure = plots.similarity_maps(MAPS, "a title")
-    first, second = (axes.images[0] for axes in figure.axes[:2])
-    assert first.get_clim() == second.get_clim() == (-0.5, 1)
-    assert np.array_equal(first.get_array(), MAPS["first"])
-    assert second.get_array().mask[0, 0] and second.get_array().mask.sum() == 1
 
 
 def test_weight_curves_jump_and_meet():
@@ -217,18 +219,10 @@ def test_weight_in_training_counts_every_pair():
     assert steps.get_data().values.sum() == pytest.approx(100)
 
 
-def test_validation_curves_show_mean_and_range():
-    (axes,) = plots.validation_curves(COURSES, "a title").axes
-    assert [list(line.get_ydata()) for line in axes.lines] == [[2, 6], [2, 5]]
-    assert list(axes.lines[0].get_xdata()) == [1, 2]
-    band = axes.collections[0].get_paths()[0].vertices
-    assert {tuple(point) for point in band} == {(1, 1), (1, 3), (2, 4), (2, 8)}
-
-
 def test_pseudo_label_quality_is_sorted_by_the_first_series():
     left, right = plots.pseudo_label_quality(CLASSES, QUALITY).axes
     labels = [label.get_text() for label in left.get_yticklabels()]
-    assert labels == [plots.readable(name) for name in CLASSES[::-1]]
+    assert labels == [readable(name) for name in CLASSES[::-1]]
     assert list(left.lines[0].get_xdata()) == list(range(1, 26))
     assert list(right.lines[0].get_xdata()) == list(range(24, -1, -1))
 

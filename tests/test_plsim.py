@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from link.plsim import PLSIM, label_text, logit_shifts
+from link.plsim import PLSIM, label_text
 
 
 def perturbed(hidden=6, classes=4, text_dim=5):
@@ -67,19 +67,3 @@ def test_text_is_kept_and_not_trained():
     module = PLSIM(6, torch.randn(4, 5))
     assert "text" in module.state_dict()
     assert "text" not in dict(module.named_parameters())
-
-
-def test_logit_shifts_are_those_of_one_label_more():
-    module = perturbed()
-    classifier = torch.nn.Linear(6, 4).double()
-    features = torch.randn(3, 7, 6, dtype=torch.float64)
-    prior = torch.randint(0, 2, (3, 7, 4), dtype=torch.float64)
-    kept = prior.clone()
-    shifts = logit_shifts(module, classifier, features, prior)
-    assert shifts.shape == (4, 4) and not shifts.requires_grad
-    assert torch.equal(prior, kept)
-    for c in range(4):
-        only = torch.eye(4, dtype=torch.float64)[c]
-        more = classifier(module(features, prior.maximum(only)))
-        less = classifier(module(features, prior * (1 - only)))
-        torch.testing.assert_close(shifts[c], (more - less).mean(dim=(0, 1)))

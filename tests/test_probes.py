@@ -1,10 +1,13 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from tiny import tiny_dataset, tiny_network
 
 from link.inference import batches
-from link.probes import PARTS, copied_events, exchanged
+from link.plsim import PLSIM
+from link.probes import PARTS, copied_events, exchanged, logit_shifts, similarity_agreement
 from link.training import build
 from link.tsam import cross_attention
 
@@ -105,3 +108,49 @@ def test_copied_events_counted_by_hand():
 def test_nothing_to_copy_is_not_a_share_of_zero():
     both = np.ones((1, 2, 3), dtype=bool)
     assert all(np.isnan(share) for share in copied_events(both, both, both, both).values())
+
+
+def test_similarities_agree_with_overlaps_as_numpy_says():
+    torch.manual_seed(0)
+    similarity, overlap = torch.rand(2, 4, 10, 10, dtype=torch.float64)
+    defined = torch.rand(4, 10, 10) < 0.7
+    defined[:, 0, :2] = False
+    s, r, d = (x.numpy() for x in (similarity, overlap, defined))
+    r[2] = 0.5  # The overlaps of this video are constant: it has no correlation.
+    overlap = torch.from_numpy(r)
+    together, within = similarity_agreement(similarity, overlap, defined)
+    assert together == pytest.approx(np.corrcoef(s[d], r[d])[0, 1])
+    each = [np.corrcoef(s[b][d[b]], r[b][d[b]])[0, 1] for b in (0, 1, 3)]
+    assert within == pytest.approx(np.mean(each))
+
+
+def test_telling_videos_apart_is_not_telling_segments_apart():
+    # Similarities that know each video's mean overlap, and the wrong order within it.
+    overlap = torch.tensor([[[0.0, 0.2], [0.1, 0.3]], [[0.7, 0.9], [0.8, 1.0]]])
+    similarity = 2 * overlap.mean(dim=(1, 2), keepdim=True) - overlap
+    together, within = similarity_agreement(similarity, overlap, torch.ones_like(overlap) > 0)
+    assert together > 0.5 and within == pytest.approx(-1)
+
+
+def test_without_a_pair_there_is_no_agreement():
+    nothing = torch.zeros(2, 3, 3)
+    assert all(map(math.isnan, similarity_agreement(nothing, nothing, nothing > 0)))
+
+
+def test_logit_shifts_are_those_of_one_label_more():
+    torch.manual_seed(0)
+    module = PLSIM(6, torch.randn(4, 5)).double()
+    for parameter in module.parameters():  # At its start it would shift nothing.
+        torch.nn.init.normal_(parameter)
+    classifier = torch.nn.Linear(6, 4).double()
+    features = torch.randn(3, 7, 6, dtype=torch.float64)
+    prior = torch.randint(0, 2, (3, 7, 4), dtype=torch.float64)
+    kept = prior.clone()
+    shifts = logit_shifts(module, classifier, features, prior)
+    assert shifts.shape == (4, 4) and not shifts.requires_grad
+    assert torch.equal(prior, kept)
+    for c in range(4):
+        only = torch.eye(4, dtype=torch.float64)[c]
+        more = classifier(module(features, prior.maximum(only)))
+        less = classifier(module(features, prior * (1 - only)))
+        torch.testing.assert_close(shifts[c], (more - less).mean(dim=(0, 1)))

@@ -6,13 +6,7 @@ Needs Matplotlib and SciPy: install the package with its "book" extra.
 from link.plots.intervals import paired_intervals
 from link.plots.network import curves, heat_maps, weights_over_time
 from link.plots.priors import logit_shifts, pseudo_label_quality, scores_by_seed
-from link.plots.similarity import (
-    similarity_maps,
-    validation_curves,
-    weight_curves,
-    weight_in_training,
-)
-from link.plots.style import BLUE, BOTH, HEARD, SEEN, VERMILION, figure, readable
+from link.plots.style import BLUE, BOTH, HEARD, SEEN, VERMILION, figure
 from link.plots.task import (
     class_frequencies,
     class_shares,
@@ -21,6 +15,7 @@ from link.plots.task import (
     misalignment,
     parsing,
 )
+from link.plots.weight import weight_curves, weight_in_training
 
 __all__ = [
     "BLUE",
@@ -40,10 +35,7 @@ __all__ = [
     "paired_intervals",
     "parsing",
     "pseudo_label_quality",
-    "readable",
     "scores_by_seed",
-    "similarity_maps",
-    "validation_curves",
     "weight_curves",
     "weight_in_training",
     "weights_over_time",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -48,22 +49,25 @@ def heat_maps(
     quantity: str,
     centre: float = 0.0,
     reach: float | None = None,
+    title: str = "",
 ) -> Figure:
     """Matrices in one scale of colours: white at `centre`, full at a distance of `reach` from it.
 
-    Without `reach` the scale goes as far as the entries do.
+    Without `reach` the scale goes as far as the entries do. NaN is drawn grey.
     """
-    reach = reach or max(np.abs(matrix - centre).max() for matrix in panels.values())
+    reach = reach or max(np.nanmax(np.abs(matrix - centre)) for matrix in panels.values())
+    colours = plt.get_cmap("PuOr_r").with_extremes(bad="#CCCCCC")
     result, row = figure(7.4, 3.2, columns=len(panels), sharey=True, squeeze=False)
-    for axes, (title, matrix) in zip(row[0], panels.items(), strict=True):
+    for axes, (name, matrix) in zip(row[0], panels.items(), strict=True):
         image = axes.imshow(
-            matrix, cmap="PuOr_r", vmin=centre - reach, vmax=centre + reach, aspect="auto"
+            matrix, cmap=colours, vmin=centre - reach, vmax=centre + reach, aspect="auto"
         )
         axes.grid(visible=False)
-        axes.set_title(title)
+        axes.set_title(name)
         axes.set_xlabel(xlabel)
     row[0, 0].set_ylabel(ylabel)
     result.colorbar(image, ax=row[0]).ax.set_xlabel(quantity)
+    result.suptitle(title, fontsize=11)
     return result
 
 

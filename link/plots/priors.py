@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from link.plots.style import BLUE, GREEN, ORANGE, VERMILION, figure, readable
+from link.parsed_video import readable
+from link.plots.style import BLUE, GREEN, ORANGE, VERMILION, figure
 
 
 def pseudo_label_quality(

@@ -1,4 +1,4 @@
-"""The style of every figure: colours, sizes, names.
+"""The style of every figure: colours and sizes.
 
 Colours are those of Okabe and Ito, which people with any common colour vision tell apart; a
 modality has one colour throughout. `figure` sets the style, so every function starts with it.
@@ -39,8 +39,3 @@ def figure(width: float = 7.0, height: float = 3.6, columns: int = 1, **options)
     """
     plt.rcParams.update(STYLE)
     return plt.subplots(1, columns, figsize=(width, height), layout="constrained", **options)
-
-
-def readable(label: str) -> str:
-    """A class name as a reader would write it: underscores are spaces."""
-    return label.replace("_", " ")

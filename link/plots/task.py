@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from link.events import SEGMENTS, Parsing, runs
 from link.llp_statistics import SPLITS, extent_relations, marked_extents
+from link.parsed_video import readable
 from link.plots.style import (
     BLACK,
     BOTH,
@@ -20,7 +21,6 @@ from link.plots.style import (
     SKY,
     VERMILION,
     figure,
-    readable,
 )
 
 

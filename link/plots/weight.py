@@ -1,38 +1,14 @@
-"""Chapter 07: similarities of segments, and the weight that S-LOSS gives them."""
+"""Chapter 07: the weight that S-LOSS gives to pairs of segments."""
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from link.losses import DISSIMILAR, piecewise_weight
-from link.plots.style import BLACK, BLUE, GREEN, ORANGE, figure
-
-
-def similarity_maps(panels: dict[str, np.ndarray], title: str) -> Figure:
-    """Heat maps of audio segments (down) against visual segments (right), one for each entry.
-
-    Values lie in [-1, 1]; NaN is drawn grey.
-    """
-    result, row = figure(
-        0.5 + 1.75 * len(panels), 3.2, columns=len(panels), sharey=True, squeeze=False
-    )
-    lowest = min(0.0, *(float(np.nanmin(values)) for values in panels.values()))
-    colours = plt.get_cmap("cividis").with_extremes(bad="#CCCCCC")
-    for axes, (name, values) in zip(row[0], panels.items(), strict=True):
-        image = axes.imshow(values, cmap=colours, vmin=lowest, vmax=1)
-        axes.set_title(name, fontsize=10)
-        axes.set_xlabel("visual segment")
-        axes.set_xticks(range(0, values.shape[1], 3))
-        axes.set_yticks(range(0, values.shape[0], 3))
-        axes.grid(visible=False)
-    row[0, 0].set_ylabel("audio segment")
-    result.colorbar(image, ax=row, orientation="horizontal", aspect=40, label="overlap, or cosine")
-    result.suptitle(title, fontsize=11)
-    return result
+from link.plots.style import BLACK, BLUE, ORANGE, figure
 
 
 def weight_curves(mus: Sequence[float]) -> Figure:
@@ -86,18 +62,4 @@ def weight_in_training(mu: dict[str, Sequence[float]], weights: dict[str, np.nda
     right.set_xlabel("λ")
     right.set_ylabel("share of pairs (%)")
     right.legend()
-    return result
-
-
-def validation_curves(curves: dict[str, np.ndarray], title: str) -> Figure:
-    """A validation score by epoch; each entry is (seeds, epochs): their mean and their range."""
-    result, axes = figure(7.0, 3.6)
-    for (name, values), colour in zip(curves.items(), (BLACK, BLUE, ORANGE, GREEN), strict=False):
-        epochs = np.arange(1, values.shape[1] + 1)
-        axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
-        axes.plot(epochs, values.mean(0), color=colour, label=name)
-    axes.set_title(title)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("segment-level type F (%)")
-    axes.legend(loc="lower right")
     return result
