@@ -165,7 +165,7 @@ def train(
     from link.console import print_scores, progress_bar, sizes
     from link.presets import usual_network
     from link.runs import RunFolder
-    from link.training import SELECTION_SCORE, check_fit, fit
+    from link.training import check_fit, fit, selection
 
     dataset = _open(data, annotations, skip_bad)
     if valor:
@@ -187,8 +187,8 @@ def train(
         bar = progress.add_task("training", total=config.epochs, status="")
 
         def show(record: dict) -> None:
-            loss, score = record["loss"]["total"], record["val"][SELECTION_SCORE]
-            status = f"loss {loss:.3f}, val {SELECTION_SCORE} {score:.1f}"
+            name, score = selection(record)
+            status = f"loss {record['loss']['total']:.3f}, val {name} {score:.1f}"
             progress.update(bar, completed=record["epoch"], status=status)
 
         fitted = fit(dataset, network, config, folder, show)

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from link.dataset import Split
-from link.errors import LinkError
-from link.metrics import parsing_scores
-from link.model import LINK, decide
+from link.metrics import VIDEO_SCORE, parsing_scores, video_score
+from link.model import DECISION_THRESHOLD, LINK, decide
 
 #: Videos that are parsed at a time.
 EVALUATION_BATCH = 256
@@ -71,10 +70,14 @@ def predict(model: LINK, split: Split, device: str = "cpu") -> Predictions:
 
 
 def evaluate(model: LINK, split: Split, device: str = "cpu") -> dict[str, float]:
-    """The ten F-scores on an annotated split, in percent. LinkError if it is not annotated."""
-    if split.audio_truth is None or split.visual_truth is None:
-        raise LinkError("this split has no segment annotation to evaluate against")
+    """The ten F-scores of a split, in percent (`link.metrics.parsing_scores`).
+
+    Where nobody annotated segments, only ``video``: how well the weak labels are predicted
+    (`link.metrics.video_score`).
+    """
     predictions = predict(model, split, device)
+    if split.audio_truth is None or split.visual_truth is None:
+        return {VIDEO_SCORE: video_score(predictions.video_prob >= DECISION_THRESHOLD, split.weak)}
     return parsing_scores(
         predictions.audio, predictions.visual, split.audio_truth, split.visual_truth
     )

@@ -14,6 +14,9 @@ LEVELS = ("segment", "event")
 KINDS = ("audio", "visual", "audio_visual", "type", "event")
 SCORES = tuple(f"{level}/{kind}" for level in LEVELS for kind in KINDS)
 
+#: The score of videos' labels, where no segment is annotated; see `video_score`.
+VIDEO_SCORE = "video"
+
 #: A predicted and a true event match if their intersection over union is at least this.
 MATCHING_IOU = 0.5
 
@@ -54,6 +57,23 @@ def parsing_scores(pred_audio, pred_visual, true_audio, true_visual) -> dict[str
     for level in LEVELS:
         mean[f"{level}/type"] = sum(mean[f"{level}/{kind}"] for kind in KINDS[:3]) / 3
     return {name: mean[name] for name in SCORES}
+
+
+def video_score(predicted, weak) -> float:
+    """Return how well videos' labels are predicted, in percent: the mean of the videos' F-scores.
+
+    For data without segment annotation; no published figure is of this kind. The F-score of a
+    video compares the set of its predicted labels with the set of its weak ones, and is 1 where
+    both are empty.
+
+    Parameters
+    ----------
+    predicted, weak
+        Boolean arrays or tensors of shape (videos, classes).
+    """
+    predicted, weak = _as_boolean(predicted), _as_boolean(weak)
+    counts = segment_counts(predicted.unsqueeze(-1), weak.unsqueeze(-1)).double()
+    return 100 * _mean_f_score(counts).mean().item()
 
 
 def video_scores(pred_audio, pred_visual, true_audio, true_visual) -> dict[str, Tensor]:

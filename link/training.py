@@ -2,7 +2,7 @@
 
 The loop is VALOR's: AdamW, ten epochs of linear warm-up and a cosine after that, the gradient's
 norm clipped. Of all epochs, the one with the best segment-level ``type`` score on the validation
-split is kept.
+split is kept; where its segments are not annotated, the one that predicts its weak labels best.
 """
 
 import math
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from link.dataset import Dataset, Split
 from link.errors import LinkError
 from link.inference import batches, evaluate
+from link.metrics import VIDEO_SCORE
 from link.model import LINK, LinkConfig
 from link.runs import RunFolder
 
@@ -102,8 +103,8 @@ def fit(
     Raises
     ------
     TrainingError
-        If the network does not fit the data set, a split is empty or lacks the annotation it is
-        evaluated against, or the training diverges.
+        If the network does not fit the data set, a split is empty or annotated in one modality
+        alone, or the training diverges.
     """
     config = config or TrainingConfig()
     model_config = model_config or fitting_config(dataset)
@@ -249,14 +250,14 @@ def check_fit(dataset: Dataset, config: LinkConfig) -> None:
 
 
 def check_splits(dataset: Dataset) -> None:
-    """Raise TrainingError if there is nothing to train on, to select on or to evaluate against."""
+    """Raise TrainingError if there is nothing to train on, to select on or to evaluate on."""
     for name, split in dataset.splits().items():
         if not len(split):
             raise TrainingError(f"{dataset.name} has no video in its {name} split; add some")
-        if name != "train" and (split.audio_truth is None or split.visual_truth is None):
+        if (split.audio_truth is None) != (split.visual_truth is None):
             raise TrainingError(
-                f"{dataset.name} has no segment annotation of its {name} split, which training "
-                "evaluates on; add one"
+                f"{dataset.name} has a segment annotation of one modality alone in its {name} "
+                "split; add the other, or leave both out"
             )
 
 
@@ -276,7 +277,13 @@ def build(config: LinkConfig, dataset: Dataset) -> LINK:
 
 def best_epoch(history: list[dict]) -> int:
     """The epoch, counted from 1, that the validation split prefers; the first among equals."""
-    return 1 + max(range(len(history)), key=lambda i: history[i]["val"][SELECTION_SCORE])
+    return 1 + max(range(len(history)), key=lambda epoch: selection(history[epoch])[1])
+
+
+def selection(record: dict) -> tuple[str, float]:
+    """The score by which an epoch is chosen, by name, from the epoch's record."""
+    name = SELECTION_SCORE if SELECTION_SCORE in record["val"] else VIDEO_SCORE
+    return name, record["val"][name]
 
 
 def scalar_parameters(model: nn.Module) -> dict[str, float]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 from tiny import TRAINING, tiny_dataset, tiny_network
 
 import link.inference as inference
@@ -402,7 +403,7 @@ def test_plsim_is_refused_where_there_are_no_priors(dataset):
 def unfit_for_training() -> Iterator[tuple[Dataset, str]]:
     for name in ("val", "test"):
         for truth in ("audio_truth", "visual_truth"):
-            yield with_split(name, **{truth: None}), f"no segment annotation of its {name} split"
+            yield with_split(name, **{truth: None}), f"one modality alone in its {name} split"
     for name, split in DATASET.splits().items():
         yield replace(DATASET, **{name: split.subset([])}), f"no video in its {name} split"
 
@@ -413,9 +414,17 @@ def test_what_would_fail_at_the_end_is_refused_at_the_beginning(dataset, message
         fit(dataset, tiny_network(), TRAINING, on_epoch=lambda _: pytest.fail("it trained"))
 
 
-def test_a_split_without_annotation_is_not_evaluated(fitted):
-    with pytest.raises(LinkError, match="no segment annotation"):
-        evaluate(fitted.model, DATASET.train)
+def test_without_annotation_the_weak_labels_are_what_is_scored_and_selected_on():
+    bare = DATASET
+    for name in ("val", "test"):
+        split = replace(getattr(bare, name), audio_truth=None, visual_truth=None)
+        bare = replace(bare, **{name: split})
+    done = fit(bare, tiny_network(), TRAINING)
+    found = [record["val"]["video"] for record in done.history]
+    assert done.best_epoch == 1 + found.index(max(found)) and len(set(found)) > 1
+    said = predict(done.model, bare.test).video_prob >= 0.5
+    expected = 100 * f1_score(bare.test.weak, said, average="samples", zero_division=1)
+    assert done.scores["test"] == {"video": pytest.approx(expected)}
 
 
 def test_the_fitting_network_has_the_widths_of_the_data_and_every_module():
