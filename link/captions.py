@@ -38,6 +38,15 @@ class Captions:
     audio_thresholds: np.ndarray
     visual_thresholds: np.ndarray
 
+    def record(self) -> dict[str, list]:
+        """All but the classes, as JSON has it: what a data set's provenance says of them."""
+        return {
+            "audio": list(self.audio),
+            "visual": list(self.visual),
+            "audio_thresholds": self.audio_thresholds.tolist(),
+            "visual_thresholds": self.visual_thresholds.tolist(),
+        }
+
 
 def read_captions(path: str | Path) -> Captions:
     """Captions and thresholds of one's own classes, from a YAML file.
@@ -86,12 +95,20 @@ def read_captions(path: str | Path) -> Captions:
     )
 
 
+def default_setting(name: str, key: str) -> str | float:
+    """The caption or threshold of a class for which nothing is given.
+
+    `key` is ``audio``, ``visual``, ``audio_threshold`` or ``visual_threshold``.
+    """
+    default = _DEFAULTS[key]
+    return default.format(name.lower().replace("_", " ")) if isinstance(default, str) else default
+
+
 def _setting(path: Path, name: str, key: str, node: Any) -> str | float:
     """The value of one setting of one class."""
-    default = _DEFAULTS[key]
+    default = default_setting(name, key)
     if node is None or _is_empty(node):
-        words = name.lower().replace("_", " ")
-        return default.format(words) if isinstance(default, str) else default
+        return default
     if not isinstance(node.value, str) or not node.value.strip():
         raise _fault(path, node, f"{key!r} of {name!r} is no text and no number")
     if isinstance(default, str):

@@ -10,11 +10,14 @@ gives two kinds of pseudo-labels, which must never be confused:
   would hand the network the answer.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from link.captions import Captions, read_captions
+from link.captions import Captions, default_setting, read_captions
+from link.dataset import Dataset
 from link.events import CLASSES
 
 if TYPE_CHECKING:
@@ -28,11 +31,13 @@ __all__ = [
     "VISUAL_THRESHOLDS",
     "Captions",
     "audio_priors",
+    "captions_for",
     "keep_weak",
     "label_segments",
     "read_captions",
     "text_features",
     "visual_priors",
+    "with_priors",
 ]
 
 #: VALOR's captions, in the order of `link.events.CLASSES` and in its own spelling: the thresholds
@@ -169,3 +174,50 @@ def text_features(
     Both float32 and of length 1, (C, 512) and (C, 768) with VALOR's models.
     """
     return clap.embed_text(captions.audio), clip.embed_text(captions.visual)
+
+
+def captions_for(classes: Sequence[str]) -> Captions:
+    """Captions and thresholds: VALOR's for the classes of LLP, the default for any other."""
+    valor = {name: index for index, name in enumerate(CLASSES)}
+
+    def column(key: str, valors: Sequence) -> list:
+        return [
+            valors[valor[name]] if name in valor else default_setting(name, key)
+            for name in classes
+        ]
+
+    return Captions(
+        tuple(classes),
+        tuple(column("audio", AUDIO_CAPTIONS)),
+        tuple(column("visual", VISUAL_CAPTIONS)),
+        np.array(column("audio_threshold", AUDIO_THRESHOLDS), np.float32),
+        np.array(column("visual_threshold", VISUAL_THRESHOLDS), np.float32),
+    )
+
+
+def with_priors(dataset: Dataset, clap: "ClapEncoder", clip: "ClipEncoder") -> Dataset:
+    """LLP's published features with what PLSIM reads: text features, and priors without labels.
+
+    Visual priors follow from the features exactly, since those are CLIP's embeddings; audio priors
+    nearly, from CLAP's map (`link.encoders.ClapEncoder.project_map`). The provenance says so.
+    """
+    captions = VALOR_CAPTIONS
+    audio_text, visual_text = text_features(clap, clip, captions)
+    splits = {}
+    for name, split in dataset.splits().items():
+        heard = clap.logits(clap.project_map(split.audio), audio_text)
+        # Published features are CLIP's embeddings, but for the rounding of half precision.
+        seen = clip.logits(split.visual, visual_text)
+        priors = {"audio_prior": audio_priors(heard), "visual_prior": visual_priors(seen)}
+        splits[name] = replace(split, **priors)
+    provenance = {
+        **dataset.provenance,
+        "encoders": {"audio": clap.name, "visual": clip.name},
+        "captions": captions.record(),
+        "priors": {
+            "visual": "exact: from CLIP's embeddings",
+            "audio": "nearly: from CLAP's map of the clip, pooled to segments and projected",
+        },
+    }
+    texts = {"audio_text": audio_text, "visual_text": visual_text}
+    return replace(dataset, **splits, **texts, provenance=provenance)

@@ -1,0 +1,141 @@
+"""A data set of one's own: extracted features and weak labels make pseudo-labels and splits."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from link.clip_features import ClipStore
+from link.dataset import SPLITS, Dataset, Split
+from link.events import SEGMENTS, Event, Modality, Parsing
+from link.label_files import LabelError, WeakLabels
+from link.pseudo_labels import Captions, audio_priors, keep_weak, text_features, visual_priors
+
+if TYPE_CHECKING:
+    from link.encoders import ClapEncoder, ClipEncoder
+
+
+def label_clips(
+    store: ClipStore,
+    weak: WeakLabels,
+    captions: Captions,
+    clip: "ClipEncoder",
+    clap: "ClapEncoder",
+    events: Mapping[str, Sequence[Event]] | None = None,
+) -> Dataset:
+    """A data set of all clips of the labelled videos in a store.
+
+    A clip is an example of its own. Where a video is longer than one, each of its clips has the
+    labels of the video, though an event may be in another clip: cut long videos up and label the
+    parts if you can. Priors are what the teachers say of the captions, targets are priors of the
+    weak labels' classes (`link.pseudo_labels`). Videos of the store that the labels do not name
+    are left out, which the provenance says; so are those that could not be read.
+
+    A split in which `events` has every video is annotated; in the others there is no truth.
+
+    Raises LabelError where a labelled video is not in the store, a class has no caption, an event
+    does not fit, or a split is left without a video.
+    """
+    names = _names_to_use(store, weak)
+    unknown = set(weak.classes) - set(captions.classes)
+    if unknown:
+        raise LabelError(
+            f"{weak.path} has the class {min(unknown)!r}, for which there is no caption; the "
+            f"captions are of {', '.join(captions.classes)}"
+        )
+    audio_text, visual_text = text_features(clap, clip, captions)
+    heard = audio_priors(clap.logits(store.features.sound, audio_text), captions.audio_thresholds)
+    seen = visual_priors(
+        clip.logits(store.features.visual, visual_text), captions.visual_thresholds
+    )
+    heard &= store.features.heard[..., None]
+    seen &= store.features.seen[..., None]
+    splits = {}
+    for split in SPLITS:
+        chosen = [name for name in names if weak.splits[name] == split]
+        if not chosen:
+            raise LabelError(
+                f"no video is left in the split {split}: name more of them in {weak.path}"
+            )
+        rows = np.concatenate([np.arange(len(store.starts))[store.rows[name]] for name in chosen])
+        clips_of = [store.rows[name].stop - store.rows[name].start for name in chosen]
+        labels = np.array(
+            [[each in weak.labels[name] for each in captions.classes] for name in chosen]
+        )
+        label = np.repeat(labels, clips_of, axis=0)
+        truth = _truth(store, chosen, events, captions.classes) if events else {}
+        splits[split] = Split(
+            names=_clip_names(store, chosen),
+            audio=store.features.audio[rows],
+            visual=store.features.visual[rows],
+            weak=label,
+            audio_prior=heard[rows],
+            visual_prior=seen[rows],
+            audio_target=keep_weak(heard[rows], label),
+            visual_target=keep_weak(seen[rows], label),
+            **truth,
+        )
+    return Dataset(
+        name=weak.path.stem,
+        simulated=False,
+        classes=captions.classes,
+        **splits,
+        audio_text=audio_text,
+        visual_text=visual_text,
+        provenance={
+            "source": "videos of one's own",
+            "encoders": dict(store.encoders),
+            "captions": captions.record(),
+            "left_out": {
+                "without a label": sorted({v["name"] for v in store.videos} - set(weak.labels)),
+                "not readable": [failed["name"] for failed in store.failed],
+            },
+        },
+    )
+
+
+def _names_to_use(store: ClipStore, weak: WeakLabels) -> list[str]:
+    failed = {failed["name"] for failed in store.failed}
+    missing = [name for name in weak.labels if name not in store.rows and name not in failed]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise LabelError(
+            f"{store.path} lacks {', '.join(missing[:5])}{more}, which {weak.path} labels: "
+            "extract these videos too, or remove their rows"
+        )
+    return [name for name in weak.labels if name in store.rows]
+
+
+def _clip_names(store: ClipStore, names: Sequence[str]) -> list[str]:
+    """A clip is called as its video; where there are several, with the seconds it spans."""
+    found = []
+    for name in names:
+        starts = store.starts[store.rows[name]].tolist()
+        if len(starts) == 1:
+            found.append(name)
+        else:
+            found += [f"{name}_{start}_{start + SEGMENTS}" for start in starts]
+    return found
+
+
+def _truth(
+    store: ClipStore,
+    names: Sequence[str],
+    events: Mapping[str, Sequence[Event]],
+    classes: tuple[str, ...],
+) -> dict[str, np.ndarray]:
+    """Both modalities' truth of a split's clips; nothing where a video is not annotated."""
+    if any(name not in events for name in names):
+        return {}
+    truth: dict[Modality, list[np.ndarray]] = {"audio": [], "visual": []}
+    segments = {video["name"]: video["segments"] for video in store.videos}
+    for name in names:
+        try:
+            whole = Parsing.from_events(events[name], segments[name], classes)
+        except ValueError as error:
+            raise LabelError(f"the annotation of {name}: {error}") from error
+        for start in store.starts[store.rows[name]].tolist():
+            for modality, grids in truth.items():
+                grid = getattr(whole, modality)[start : start + SEGMENTS]
+                grids.append(np.pad(grid, ((0, SEGMENTS - len(grid)), (0, 0))))
+    return {f"{modality}_truth": np.stack(grids) for modality, grids in truth.items()}
