@@ -180,6 +180,7 @@ def describe_data(dataset: Dataset) -> dict:
     return {
         "name": dataset.name,
         "simulated": dataset.simulated,
+        "classes": list(dataset.classes),
         "fingerprint": dataset.fingerprint(),
         "videos": {name: len(split) for name, split in dataset.splits().items()},
         "provenance": dataset.provenance,

@@ -87,6 +87,7 @@ def test_run_json_says_everything_needed_to_repeat_the_run(whole):
     assert run["training"] == asdict(TRAINING) and run["training"]["seed"] == 3
     assert run["data"]["fingerprint"] == DATASET.fingerprint()
     assert run["data"]["name"] == "llp-sim" and run["data"]["simulated"] is True
+    assert run["data"]["classes"] == list(DATASET.classes)
     assert run["data"]["videos"] == {"train": 24, "val": 10, "test": 12}
     assert run["data"]["provenance"] == DATASET.provenance
     assert run["versions"]["torch"] == torch.__version__
