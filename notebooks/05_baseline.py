@@ -288,7 +288,7 @@ print("raw map and stored segments give the same answer:", same)
 SEEDS = (0, 1, 2)
 with_crossing = [fit(dataset, network, chapter_training(dataset, seed=seed)) for seed in SEEDS]
 trained = with_crossing[0]
-print("best epoch:", trained.best_epoch, "of", len(trained.history))
+print("best epoch:", trained.best_epoch, "of", len(trained.history), f"({kind} data)")
 
 # %% mystnb={"image": {"alt": "Left: losses fall. Right: validation scores rise and level."}}
 terms = trained.history[0]["loss"]

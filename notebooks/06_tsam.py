@@ -113,7 +113,7 @@ print("features           ", tuple(audio.shape))
 print("weights of segments", tuple(over_time.shape))
 print("weights of features", tuple(over_features.shape))
 shrunk = (attended_audio.norm() / audio.norm()).item()
-print(f"untrained, what is left of the features' norm: {100 * shrunk:.0f} %")
+print(f"untrained, what is left of the features' norm: {100 * shrunk:.0f} % ({kind} data)")
 
 # %% [markdown]
 # Untrained, both weights are not far from one half, and every feature is multiplied by both. So

@@ -131,7 +131,7 @@ print(*sorted(path.name for path in (place / "link").iterdir()), sep="\n")
 terms = [name for name in run.history[0]["loss"] if name != "total"]
 losses = {t: [r["loss"][t] for r in run.history] for t in terms}
 scores = {k: [r["val"][f"segment/{k}"] for r in run.history] for k in KINDS[:4]}
-panels = {f"loss, {kind} data": losses, "validation F (%)": scores}
+panels = {f"loss, {kind} data": losses, f"validation F (%), {kind} data": scores}
 _ = plots.curves(panels, "epoch", marked=run.best_epoch)
 
 # %% [markdown]
@@ -204,8 +204,9 @@ for seed in SEEDS:
     assert abs(seen[honest.best_epoch - 1] - reported) < 1e-9
     gains["best on test"].append(max(seen) - reported)
     gains["last epoch"].append(seen[-1] - reported)
+print(f"points of {SCORE}, {kind} data:")
 for name, values in gains.items():
-    print(f"{name:13}minus selected on validation: {interval(values)}")
+    print(f"  {name:13}minus selected on validation: {interval(values)}")
 
 # %% [markdown]
 # The assertion in the loop is the check that the two runs are one and the same. Selecting on the
