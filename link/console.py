@@ -1,11 +1,19 @@
 """What the commands print: progress to the standard error, answers to the standard output."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from link.ablation import BASELINE, Record, differences, score_intervals
@@ -24,6 +32,26 @@ def progress_bar() -> Progress:
         TextColumn("{task.fields[status]}"),
         console=err,
     )
+
+
+def transfer_bar() -> Progress:
+    """A bar for what is counted in bytes."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+@contextmanager
+def reading_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that shows once something is done: to be told how many, and of how many."""
+    with progress_bar() as progress:
+        bar = progress.add_task(f"reading {what}", total=None, status="", visible=False)
+        yield lambda done, total: progress.update(bar, completed=done, total=total, visible=True)
 
 
 def sizes(dataset: Dataset) -> str:

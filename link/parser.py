@@ -82,17 +82,19 @@ def by_network(
     It says that an event is there where its probability for the segment and that for the whole
     clip both reach 0.5, as in HAN and VALOR. So the probability is the lower of the two.
 
-    Raises ParserError where the network reads what no video gives: simulated features, motion
-    features, or those of other encoders.
+    Raises ParserError where the network reads what no video gives, simulated or motion features,
+    and where the encoders' features are of another width than it reads.
     """
     check_parses_videos(model, about, source)
-    for modality, encoder in (("audio", clap), ("visual", clip)):
-        if about.encoders[modality] != encoder.name:
-            raise ParserError(
-                f"{source} reads {modality} features of {about.encoders[modality]}, and not of "
-                f"{encoder.name}: use the encoder that it was trained with"
-            )
     config = model.config
+    given = {"audio": (clap, clap.map_width), "visual": (clip, clip.width)}
+    for modality, (encoder, width) in given.items():
+        wanted = getattr(config, f"{modality}_dim")
+        if width != wanted:
+            raise ParserError(
+                f"{source} reads {modality} features of width {wanted}, and {encoder.name} gives "
+                f"{width}: use {about.encoders[modality]}, with which it was trained"
+            )
 
     @torch.no_grad()
     def probabilities(features: ClipFeatures) -> np.ndarray:
@@ -118,7 +120,7 @@ def by_network(
     provenance = {
         "model": source,
         "trained_on": about.data["name"],
-        "encoders": dict(about.encoders),
+        "encoders": {"audio": clap.name, "visual": clip.name},
     }
     return Judge(about.classes, probabilities, provenance)
 

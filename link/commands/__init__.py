@@ -1,0 +1,1 @@
+"""The commands of ``link-avvp``, by what they are about. `link.cli` puts them together."""
