@@ -150,12 +150,12 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(whole, tmp_path, epoch):
     assert read(tmp_path / "run.json") == started
 
 
-def test_a_run_on_the_processor_leaves_the_gpu_alone(tmp_path, monkeypatch):
+def test_a_run_on_the_processor_leaves_the_gpu_alone(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
-    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda *_: pytest.fail("the GPU was asked"))
-    train(tmp_path, stop_after=1)
-    assert train(tmp_path, resume=True)
+    for name in ("get_rng_state", "set_rng_state"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: pytest.fail("the GPU was asked"))
+    order = torch.Generator()
+    set_random_states(order, random_states(order, "cpu"), "cpu")
 
 
 def test_the_random_state_is_that_of_the_gpu_in_use(monkeypatch):
