@@ -23,7 +23,6 @@ from link.weights import told
 # the words of `link.encoders`.
 _VALOR_SOURCE = "features published with VALOR"
 _VALOR_ENCODERS = {"audio": f"laion_clap {CLAP}", "visual": f"open_clip {CLIP} openai"}
-_CAPTIONS = ("audio", "visual", "audio_thresholds", "visual_thresholds")
 
 
 class PretrainedError(LinkError):
@@ -79,8 +78,7 @@ class About:
         """All of it in types that JSON has; `from_json` is the way back."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.captions is not None:
-            given = {name: getattr(self.captions, name) for name in _CAPTIONS}
-            content["captions"] = {name: np.array(each).tolist() for name, each in given.items()}
+            content["captions"] = self.captions.record()
         return content
 
     @classmethod
@@ -146,12 +144,16 @@ def read_object(file: Path, remedy: str) -> dict[str, Any]:
 
 
 def _captions(classes: list[str], given: Mapping[str, Any] | None) -> Captions | None:
-    """Captions from lists by the names of `Captions`, each in the order of the classes."""
+    """Captions from what `Captions.record` made of them."""
     if given is None:
         return None
-    audio, visual, *thresholds = (given[name] for name in _CAPTIONS)
-    arrays = (np.array(each, np.float32) for each in thresholds)
-    return Captions(tuple(classes), tuple(audio), tuple(visual), *arrays)
+    return Captions(
+        tuple(classes),
+        tuple(given["audio"]),
+        tuple(given["visual"]),
+        np.array(given["audio_thresholds"], np.float32),
+        np.array(given["visual_thresholds"], np.float32),
+    )
 
 
 def _all_texts(given: Any) -> bool:

@@ -32,7 +32,7 @@ __all__ = ["About", "PretrainedError", "about_run", "load", "save"]
 CONFIG, CARD = "config.json", "README.md"
 FORMAT, VERSION = "link-model", 1
 
-_AGAIN = "fetch it again, or ask whoever shared it"
+_AGAIN = "remove it and fetch it again, or ask whoever shared it"
 # The hub's rules for names, without those names that have no owner.
 _HUB_NAME = re.compile(
     r"(?!.*(?:--|\.\.|\.git$))\w(?:[\w.-]{0,94}\w)?/\w(?:[\w.-]{0,94}\w)?", re.ASCII
@@ -154,7 +154,7 @@ def _load_shared(folder: Path) -> tuple[LINK, About]:
         raise PretrainedError(f"{file} is damaged ({told(error)}): {_AGAIN}") from error
     _check_classes(config, about, file)
     if not weights.is_file():
-        raise PretrainedError(f"{weights} is not there: {_AGAIN}")
+        raise PretrainedError(f"{weights} is not there: fetch the whole model again")
     library = safetensors_library()
     # Sizes that nobody meant make torch raise almost anything.
     try:

@@ -339,7 +339,7 @@ SPOILT = {
     "half a configuration": (halve("config.json"), "config.json cannot be read .*fetch it again"),
     "a list": (
         lambda folder: (folder / "config.json").write_text("[1]"),
-        "config.json is no JSON object: fetch it again",
+        "config.json is no JSON object: remove it and fetch it again",
     ),
     "another library's": (
         lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'),
@@ -351,7 +351,7 @@ SPOILT = {
     ),
     "no classes": (
         config_with(lambda content: content.pop("classes")),
-        r"config.json is damaged \(KeyError: 'classes'\): fetch it again",
+        r"config.json is damaged \(KeyError: 'classes'\): remove it and fetch it again",
     ),
     "a class too few": (
         config_with(lambda content: content.update(classes=content["classes"][1:], captions=None)),
@@ -383,7 +383,7 @@ SPOILT = {
     ),
     "no weights": (
         lambda folder: (folder / "model.safetensors").unlink(),
-        "model.safetensors is not there: fetch it again",
+        "model.safetensors is not there: fetch the whole model again",
     ),
     "half the weights": (
         halve("model.safetensors"),
