@@ -91,8 +91,9 @@ def download_llp(
     report = on_progress or (lambda done, total, what: None)
     url = annotations_url or os.environ.get("LINK_ANNOTATIONS_URL") or ANNOTATIONS_URL
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         waiting = folder / WAITING
-        waiting.mkdir(parents=True, exist_ok=True)
+        waiting.mkdir(exist_ok=True)
         llp = _annotations(folder, url.rstrip("/"), report)
         ids = [each for split in (llp.train, llp.val, llp.test) for each in split.ids]
         pending = [name for name in ARCHIVES if any(_absent(folder, name, ids).values())]
@@ -109,6 +110,10 @@ def download_llp(
                 fetch(remotes[name], _archive(folder, name), _telling(report, f"fetching {name}"))
             lacking.append(_unpack(folder, name, ids, keep_archives, report))
         shutil.rmtree(waiting)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise DownloadError(
+            f"{error.filename} is in the way: move it away, or choose another folder"
+        ) from error
     except OSError as error:
         raise DownloadError(
             f"{error.filename or folder}: {error.strerror or error}; what has come is kept: "

@@ -1,7 +1,7 @@
 """Fetching a large file over a line that breaks: what has come is kept, and gone on from.
 
-The client is the hub's own, for its proxies, tokens and errors. Its `hf_hub_download` is not used:
-since version 1.31 of huggingface_hub it begins anew after every interruption.
+The client is the hub's own, for its proxies, tokens, mirrors and errors. Its `hf_hub_download` is
+not used: it no longer keeps what has come when it is interrupted (huggingface_hub 1.31 and 2.4).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 #: Seconds to wait between attempts that bring nothing new; after the last one it is given up.
 PAUSES = (1, 2, 4, 8)
-TIMEOUT = 30  # seconds without a byte
+TIMEOUT = 15  # seconds without a byte
 _AGAIN_LATER = (408, 416, 425, 429)  # and all from 500
 
 
@@ -196,7 +196,8 @@ def _patiently(attempt: Callable[[], T], page: str, gained: Callable[[], int] = 
         if failures == len(PAUSES):
             kept = "what has come is kept, " if most else ""
             raise FetchError(
-                f"{page} cannot be fetched ({why}): {kept}connect to the network and run it again"
+                f"{page} cannot be fetched ({why}): {kept}see that the network is up, and run it "
+                "again"
             ) from failure
         time.sleep(PAUSES[failures])
         failures += 1

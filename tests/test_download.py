@@ -81,10 +81,18 @@ def test_only_what_is_missing_is_fetched(hub, folder):
     hub.requests.clear()
     (folder / "AVVP_val_pd.csv").unlink()
     (folder / "CLAP/features/val----vid1.npy").unlink()
-    (folder / "CLAP/segment_pseudo_labels/val----vid0.npy").write_bytes(b"")
     download_llp(folder)
     assert files(folder) == ANNOTATIONS | ARRAYS
     assert bytes_fetched(hub) == ["AVVP_val_pd.csv", "CLAP.zip"]
+
+
+def test_an_empty_array_is_taken_for_missing(hub, folder):
+    download_llp(folder)
+    hub.requests.clear()
+    (folder / "CLIP/segment_pseudo_labels/val----vid0.npy").write_bytes(b"")
+    download_llp(folder)
+    assert files(folder) == ANNOTATIONS | ARRAYS
+    assert bytes_fetched(hub) == ["CLIP.zip"]
 
 
 def test_progress_names_each_thing_and_ends_full(hub, folder):
@@ -205,15 +213,28 @@ def test_an_entry_that_points_outside_is_refused(hub, folder):
 def test_a_foreign_file_in_the_way_is_named(hub, folder):
     (folder / "CLIP").mkdir(parents=True)
     (folder / "CLIP" / "features").write_bytes(b"notes")
-    with pytest.raises(LinkError, match="CLIP/features"):
+    with pytest.raises(LinkError, match="CLIP/features is in the way"):
         download_llp(folder)
     assert (folder / "CLIP" / "features").read_bytes() == b"notes"
 
 
 def test_a_folder_that_is_a_file_is_named(hub, tmp_path):
     (tmp_path / "file").write_bytes(b"notes")
-    with pytest.raises(DownloadError, match="file"):
+    with pytest.raises(DownloadError, match="/file is in the way"):
         download_llp(tmp_path / "file")
+
+
+def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(hub, folder):
+    def fill_up(done, total, what):
+        if what == "fetching CLAP.zip":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(DownloadError, match=r"llp: No space left on device; what has come is kep"):
+        download_llp(folder, on_progress=fill_up)
+    download_llp(folder)
+    assert files(folder) == ANNOTATIONS | ARRAYS
+    assert hub.fetched("CLIP.zip") == [None]
+    assert hub.fetched("CLAP.zip")[1].startswith("bytes=")
 
 
 def free(monkeypatch, size: int) -> None:

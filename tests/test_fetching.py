@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hub_server import Hub, serve, used
+from hub_server import COMMIT, Hub, serve, used
 from huggingface_hub import constants
 
 from link import fetching
@@ -43,6 +43,12 @@ def test_the_token_goes_to_the_hub_and_to_nobody_else(hub, tmp_path):
     fetch(located(), tmp_path / NAME)
     assert hub.tokens.pop(f"/bytes/{NAME}") is None
     assert set(hub.tokens.values()) == {"Bearer hf_secret"}
+
+
+def test_the_bytes_are_asked_for_at_the_commit_that_was_announced(hub, tmp_path):
+    fetch(located(), tmp_path / NAME)
+    revisions = [path.split("/")[5] for _, path, _ in hub.requests if "/resolve/" in path]
+    assert revisions == ["main", COMMIT]
 
 
 def test_the_next_call_goes_on_where_the_line_broke(hub, tmp_path, capfd):
@@ -134,7 +140,7 @@ REFUSALS = [
     (401, "RepoNotFound", r"not open to everybody, or is no longer there .*401.*hf auth login"),
     (404, "RevisionNotFound", r"is not there \(the server answers 404\)"),
     (410, None, "the server answers 410"),
-    (503, None, r"cannot be fetched \(the server answers 503\): connect to the network"),
+    (503, None, r"cannot be fetched \(the server answers 503\): see that the network is up"),
 ]
 
 
@@ -156,7 +162,7 @@ def test_a_file_that_is_not_there_is_named(hub):
 def test_no_network_is_one_sentence(hub, monkeypatch):
     template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    with pytest.raises(FetchError, match=r"cannot be fetched \(ConnectError.*connect to the netw"):
+    with pytest.raises(FetchError, match=r"cannot be fetched \(ConnectError.*see that the netw"):
         located()
 
 
