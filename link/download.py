@@ -59,7 +59,7 @@ def download_llp(
     saves them (float32, int64), the arrays of 11,849 videos take 2.8 GB, CLAP's 2.4 of them; the
     archives can take as much again, but are fetched, unpacked and removed one by one, which makes
     5.2 GB at most at a time. Free space is checked before anything is fetched and before anything
-    is unpacked. Memory: a few megabytes, besides the annotations.
+    is unpacked. Memory: some 40 MB, whatever the archives hold.
 
     Parameters
     ----------
