@@ -46,7 +46,6 @@ from link import plots, plsim, probes, pseudo_labels
 from link.ablation import Record, differences, interval
 from link.inference import batches, evaluate, predict
 from link.metrics import parsing_scores
-from link.simulation import SimulationConfig, simulate
 from link.training import build, fit
 
 dataset = chapter_dataset(priors=True)
@@ -481,44 +480,6 @@ for name, run in longer.items():
     print(f"  {name:16s}{repeated(run.model):.0f}%")
 
 # %% [markdown]
-# ### Worse teachers
-#
-# In llp-sim we can make the teachers as good or bad as we like: `teacher_error` is the size of the
-# error in their text features. It spoils priors and targets alike. Here it is twice the usual.
-# This part is always simulated, and has one seed a row.
-
-
-# %%
-def pair(world):
-    if world is dataset:
-        return {name: fitted[name, 0] for name in (OFF, ON)}
-    sizes = {"tsam": False, "s_loss": False}
-    configs = {name: chapter_network(world, **sizes, plsim=name == ON) for name in (OFF, ON)}
-    return {name: fit(world, configs[name], chapter_training(world)) for name in configs}
-
-
-usual = SimulationConfig().teacher_error
-worlds = {
-    f"error {usual}, the usual": dataset if dataset.simulated else simulate(),
-    f"error {2 * usual}": simulate(SimulationConfig(teacher_error=2 * usual)),
-}
-
-# %%
-rows = {}
-for title, world in worlds.items():
-    claims = (world.test.audio_prior, world.test.visual_prior)
-    truths = (world.test.audio_truth, world.test.visual_truth)
-    row = {"prior alone": parsing_scores(*claims, *truths)[SCORE]}
-    row |= {name: run.scores["test"][SCORE] for name, run in pair(world).items()}
-    rows[title] = row | {"difference": row[ON] - row[OFF]}
-table = pd.DataFrame(rows).T.round(1)
-table.index.name = "teachers, simulated"
-table
-
-# %% [markdown]
-# *Segment-level type F in percent.* If PLSIM lived on what the teachers say, its gain would shrink
-# with their quality.
-#
 # ## The verdict
 #
 # The findings on one score, `segment/type`, in one place. They hold for the data that the first
