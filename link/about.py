@@ -94,7 +94,9 @@ class About:
         if self.encoders is None:
             return "which encoders made the features that it was trained on is not known"
         if config.motion_dim is not None:
-            return "it reads motion features too, which link-avvp does not extract"
+            return (
+                "it reads motion features too, which link-avvp does not extract: train --no-motion"
+            )
         if config.plsim and self.captions is None:
             return "PLSIM reads pseudo-labels, and the captions that made them are not known"
         return None

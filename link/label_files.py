@@ -1,7 +1,6 @@
 """Labels in CSV files: of whole videos, and of stretches of them."""
 
 import csv
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,6 @@ from link.dataset import SPLITS
 from link.errors import LinkError
 from link.events import Event
 
-#: Of the videos whose file names no split, this part is selected on, and as much evaluated on.
-HELD_OUT = 0.1
-
 
 class LabelError(LinkError):
     """Labels that cannot be used: the message names the file, the line and the remedy."""
@@ -20,7 +16,10 @@ class LabelError(LinkError):
 
 @dataclass(frozen=True)
 class WeakLabels:
-    """What a CSV file says of videos: which classes occur in each, and in which split it is."""
+    """What a CSV file says of videos: which classes occur in each, and in which split it is.
+
+    `splits` is empty where the file has no such column.
+    """
 
     path: Path
     labels: Mapping[str, frozenset[str]]
@@ -36,8 +35,7 @@ def read_labels(path: str | Path) -> WeakLabels:
     """Weak labels from a CSV file with the columns ``video``, ``labels`` and maybe ``split``.
 
     A row a video: its file name, with or without suffix; its classes with semicolons between them,
-    or nothing if none of the classes occurs; train, val or test. Without the column, a tenth of
-    the videos is selected on and a tenth evaluated on, chosen by a hash of their names.
+    or nothing if none of the classes occurs; train, val or test.
 
     Raises LabelError.
     """
@@ -60,16 +58,7 @@ def read_labels(path: str | Path) -> WeakLabels:
         )
     if not any(labels.values()):
         raise LabelError(f"{path} gives no video a class: put classes into the column labels")
-    return WeakLabels(path, labels, splits or _draw_splits(labels))
-
-
-def _draw_splits(names: Sequence[str]) -> dict[str, str]:
-    drawn = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    held_out = max(1, round(HELD_OUT * len(drawn)))
-    split_of = {name: "train" for name in drawn}
-    split_of.update(dict.fromkeys(drawn[:held_out], "val"))
-    split_of.update(dict.fromkeys(drawn[held_out : 2 * held_out], "test"))
-    return split_of
+    return WeakLabels(path, labels, splits)
 
 
 def read_events(path: str | Path) -> dict[str, list[Event]]:

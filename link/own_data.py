@@ -1,5 +1,6 @@
 """A data set of one's own: extracted features and weak labels make pseudo-labels and splits."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from link.pseudo_labels import Captions, audio_priors, keep_weak, text_features,
 
 if TYPE_CHECKING:
     from link.encoders import ClapEncoder, ClipEncoder
+
+#: Of the videos whose file names no split, this part is selected on, and as much evaluated on.
+HELD_OUT = 0.1
 
 
 def label_clips(
@@ -30,6 +34,9 @@ def label_clips(
     parts if you can. Priors are what the teachers say of the captions, targets are priors of the
     weak labels' classes (`link.pseudo_labels`). Videos of the store that the labels do not name
     are left out, which the provenance says; so are those that could not be read.
+
+    Where the labels name no splits, a tenth of the videos is selected on and a tenth evaluated on,
+    chosen by a hash of their names.
 
     A split in which `events` has every video is annotated; in the others there is no truth.
 
@@ -50,9 +57,10 @@ def label_clips(
     )
     heard &= store.features.heard[..., None]
     seen &= store.features.seen[..., None]
+    split_of = weak.splits or _draw_splits(names)
     splits = {}
     for split in SPLITS:
-        chosen = [name for name in names if weak.splits[name] == split]
+        chosen = [name for name in names if split_of[name] == split]
         if not chosen:
             raise LabelError(
                 f"no video is left in the split {split}: name more of them in {weak.path}"
@@ -92,6 +100,14 @@ def label_clips(
             },
         },
     )
+
+
+def _draw_splits(names: Sequence[str]) -> dict[str, str]:
+    drawn = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    held_out = max(1, round(HELD_OUT * len(drawn)))
+    split_of = dict.fromkeys(drawn, "train")
+    split_of |= dict.fromkeys(drawn[:held_out], "val")
+    return split_of | dict.fromkeys(drawn[held_out : 2 * held_out], "test")
 
 
 def _names_to_use(store: ClipStore, weak: WeakLabels) -> list[str]:

@@ -127,21 +127,9 @@ def by_network(
 
 def check_parses_videos(model: LINK, about: About, source: str) -> None:
     """Raise ParserError unless videos give all that a network reads."""
-    if about.encoders is None:
-        raise ParserError(
-            f"{source} was trained on {about.data['name']}, whose features come from no encoder, "
-            "so it cannot parse videos: train on features of real ones"
-        )
-    if model.config.motion_dim is not None:
-        raise ParserError(
-            f"{source} reads motion features, which are not extracted from videos here: train one "
-            "with --no-motion"
-        )
-    if model.config.plsim and about.captions is None:
-        raise ParserError(
-            f"{source} does not say which thresholds its pseudo-labels have: train it again on a "
-            "store of this version"
-        )
+    why = about.why_no_videos(model.config)
+    if why:
+        raise ParserError(f"{source} cannot parse videos, for {why}")
 
 
 def parse_videos(

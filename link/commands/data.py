@@ -143,7 +143,8 @@ def download(
     """Fetch LLP's annotations and VALOR's features, check them, and make a store of them.
 
     Interrupted, it goes on where it was. Annotations and features are their authors' and not part
-    of this package. Needs up to 5.2 GB of disk while it unpacks, and 1.2 GB for the store.
+    of this package. Takes at most 5.2 GB of disk while it unpacks, and 0.8 GB
+    for the store; packing takes as much memory as the store.
     """
     from link.console import reading_bar, report_store, transfer_bar
     from link.download import download_llp
@@ -205,6 +206,7 @@ def extract(
             progress.update(bar, completed=round(done.videos, 2), status=status)
 
         store = run(named, out, clip, clap, overwrite, show)
+        progress.update(bar, completed=len(named))
     failed = {each["name"]: each["error"] for each in store.failed}
     if as_json:
         answer = {"store": str(out), "videos": len(store.videos), "clips": len(store.starts)}
