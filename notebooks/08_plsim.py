@@ -472,8 +472,10 @@ print(f"mistakes repeated, {kind} data, {training.epochs} epochs:")
 for name, values in shares.items():
     print(f"  {name:16s}{np.mean(values):.0f}%")
 more = {
-    name: interval([a - b for a, b in zip(shares[name], shares[OFF], strict=True)])
-    for name in (MUTE, ON)
+    f"{title} minus none": interval(
+        [a - b for a, b in zip(shares[name], shares[OFF], strict=True)]
+    )
+    for title, name in (("PLSIM", ON), ("wordless", MUTE))
 }
 print(f"after {2 * training.epochs} epochs, one seed:")
 for name, run in longer.items():
@@ -489,11 +491,15 @@ for name, run in longer.items():
 print(f"{dataset.name}, {kind} data, {len(SEEDS)} seeds, {training.epochs} epochs")
 print(f"points of {SCORE}")
 for name, difference in effects["type"].items():
-    print(f"  {name:28s}{difference.verdict()}")
-print(f"  {'other video minus own prior':28s}{interval(changes).verdict()}")
+    print(f"  {name:22s}{difference.verdict()}")
+print(f"  {'other prior minus own':22s}{interval(changes).verdict()}")
 print("points of the teachers' mistakes repeated")
 for name, difference in more.items():
-    print(f"  {name + ' minus none':28s}{difference.verdict()}")
+    print(f"  {name:22s}{difference.verdict()}")
+print("words that do most for the logit of their own class, seed 0")
+for modality, matrix in shifts.items():
+    most = (matrix.argmax(axis=1) == np.arange(len(matrix))).sum()
+    print(f"  {modality:22s}{most} of {len(matrix)}")
 
 # %% [markdown]
 # How to read it:

@@ -146,7 +146,7 @@ _ = plots.paired_intervals(effects, f"Effect of a module, {source_of_data}")
 print(f"effect of a module in points, {source_of_data}:")
 for score in CHOSEN:
     for module, effect in effects[score].items():
-        print(f"  {score:22}{module:8}{effect.verdict()}")
+        print(f"  {score:21}{module:7}{effect.verdict()}")
 
 # %% [markdown]
 # ## What the two uni-modal terms do
