@@ -27,6 +27,8 @@ SOURCES = sorted(
     path for top in ("link", "notebooks", "tests") for path in (ROOT / top).rglob("*.py")
 )
 MODULES = sorted(path.stem for path in (ROOT / "link").glob("*.py"))
+# Modules that chapters, and tests, import; a chapter's script has no importable name.
+HELPERS = {path.stem for path in (ROOT / "notebooks").glob("[a-z]*.py")}
 # The distributions that bring each importable name.
 PROVIDERS = importlib.metadata.packages_distributions()
 # These stand on an extra; every other module has to import where only torch and numpy are.
@@ -137,7 +139,7 @@ def imported(source: Path) -> set[str]:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_import_is_declared(source):
     neighbours = {path.stem for path in source.parent.glob("*.py")}
-    names = imported(source) - {"link", *sys.stdlib_module_names, *neighbours}
+    names = imported(source) - {"link", *sys.stdlib_module_names, *neighbours, *HELPERS}
     declared = {
         canonicalize_name(each.name)
         for each in requirements(PROJECT["dependencies"], *EXTRAS.values())
@@ -165,7 +167,9 @@ def test_a_notebook_and_its_pair_say_the_same(notebook):
     )
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "notebooks").glob("[0-9]*.py")), ids=lambda path: path.stem
+)
 def test_no_script_has_lost_its_notebook(script):
     assert script.with_suffix(".ipynb").exists(), "run `make sync`"
 
