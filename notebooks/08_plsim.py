@@ -467,6 +467,7 @@ def repeated(model):
     return 100 * (said == told)[told != true].mean()
 
 
+# %%
 shares = {name: [repeated(fitted[name, seed].model) for seed in SEEDS] for name in (OFF, MUTE, ON)}
 print(f"mistakes repeated, {kind} data, {training.epochs} epochs:")
 for name, values in shares.items():
