@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from link.array_files import map_arrays, read_header, verify_arrays
+from link.array_files import HEADER, damage, map_arrays, read_header, verify_arrays
 from link.encoders import ClapEncoder, ClipEncoder
 from link.events import SEGMENTS
 from link.features import audio_map_matrix
@@ -128,6 +128,10 @@ def open_clips(path: str | Path) -> ClipStore:
     path = Path(path)
     header = _read_header(path)
     arrays = map_arrays(path, header)
+    named = {"starts", *(field.name for field in fields(ClipFeatures))}
+    clips = sum(video["clips"] for video in header["videos"])
+    if arrays.keys() != named or any(len(array) != clips for array in arrays.values()):
+        raise damage(path, [(path / HEADER, f"it does not tell of {clips} clips")])
     starts = arrays.pop("starts")
     described = {
         key: header[key] for key in ("videos", "failed", "encoders", "logit_scales", "hop")

@@ -43,14 +43,15 @@ class Journal:
                 f"another process is at work in {folder}: wait until it has ended"
             ) from error
         self._identity = json.loads(json.dumps(identity))
-        committed = self._read() or {"sizes": {}, "state": None}
+        found = self._read()
+        committed = found or {"sizes": {}, "state": None}
         #: The state of the last commit; None before the first.
         self.state: Any = committed["state"]
         self._sizes: dict[str, int] = committed["sizes"]
         for file in folder.iterdir():
             if file.name in self._sizes:
                 os.truncate(file, self._sizes[file.name])
-            elif file.name != _LOCK and (file.name != _COMMIT or self.state is None):
+            elif file.name != _LOCK and (file.name != _COMMIT or found is None):
                 file.unlink()
 
     def __enter__(self) -> "Journal":
@@ -88,6 +89,7 @@ class Journal:
             whole = all(
                 self.path(name).stat().st_size >= size for name, size in content["sizes"].items()
             )
-            return content if whole and content["identity"] == self._identity else None
+            ours = content["identity"] == self._identity and "state" in content
+            return content if whole and ours else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None

@@ -8,6 +8,8 @@ from pathlib import Path
 from link.dataset import SPLITS
 from link.errors import LinkError
 from link.events import Event
+from link.parsed_video import check_class_names
+from link.reading import MEDIA_SUFFIX
 
 
 class LabelError(LinkError):
@@ -34,20 +36,20 @@ class WeakLabels:
 def read_labels(path: str | Path) -> WeakLabels:
     """Weak labels from a CSV file with the columns ``video``, ``labels`` and maybe ``split``.
 
-    A row a video: its file name, with or without suffix; its classes with semicolons between them,
-    or nothing if none of the classes occurs; train, val or test.
+    A row a video: its file name, with or without the suffix of a video or sound file; its classes
+    with semicolons between them, or nothing if none of the classes occurs; train, val or test.
 
     Raises LabelError.
     """
     path = Path(path)
     labels, splits = {}, {}
     for line, row in _rows(path, ("video", "labels"), ("split",)):
-        name = Path(row["video"]).stem if row["video"] else ""
-        if not name:
-            raise _fault(path, line, "the video has no name")
+        name = _name(path, line, row["video"])
         if name in labels:
             raise _fault(path, line, f"{name} is there twice: write all its classes in one row")
         labels[name] = frozenset(filter(None, map(str.strip, row["labels"].split(";"))))
+        for label in labels[name]:
+            _check_class(path, line, label)
         if "split" in row:
             if row["split"] not in SPLITS:
                 raise _fault(path, line, f"the split is {row['split']!r}: use train, val or test")
@@ -65,21 +67,47 @@ def read_events(path: str | Path) -> dict[str, list[Event]]:
     """Segment annotations from a CSV file: ``video,modality,label,onset,offset``, a row an event.
 
     The columns are those that ``link-avvp parse`` writes, with the video before them: ``modality``
-    is audio, visual or audio_visual, times are in seconds. A video without any event has one row
-    whose other columns are empty. Returns the events of each video. Raises LabelError.
+    is audio, visual or audio_visual, times are in seconds; a ``score``, if there is one, is not
+    looked at. A video without any event has one row whose other columns are empty. Returns the
+    events of each video. Raises LabelError.
     """
     path = Path(path)
     events: dict[str, list[Event]] = {}
-    for line, row in _rows(path, ("video", "modality", "label", "onset", "offset"), ()):
-        of_video = events.setdefault(Path(row["video"]).stem, [])
+    needed = ("video", "modality", "label", "onset", "offset")
+    for line, row in _rows(path, needed, ("score",)):
+        of_video = events.setdefault(_name(path, line, row["video"]), [])
         if not any(value for key, value in row.items() if key != "video"):
             continue
+        _check_class(path, line, row["label"])
+        times = [_seconds(path, line, row[key], key) for key in ("onset", "offset")]
         try:
-            times = float(row["onset"]), float(row["offset"])
             of_video.append(Event(row["label"], *times, row["modality"]))
         except ValueError as error:
             raise _fault(path, line, str(error)) from error
     return events
+
+
+def _name(path: Path, line: int, written: str) -> str:
+    """A video's name, as `link.reading.name_videos` has it."""
+    video = Path(written)
+    name = video.stem if MEDIA_SUFFIX.fullmatch(video.suffix) else video.name
+    if not name:
+        raise _fault(path, line, "the video has no name")
+    return name
+
+
+def _check_class(path: Path, line: int, name: str) -> None:
+    try:
+        check_class_names((name,))
+    except LinkError as error:
+        raise _fault(path, line, str(error)) from error
+
+
+def _seconds(path: Path, line: int, written: str, column: str) -> float:
+    try:
+        return float(written)
+    except ValueError as error:
+        raise _fault(path, line, f"{column} is {written!r}, no number of seconds") from error
 
 
 def _rows(
@@ -90,7 +118,8 @@ def _rows(
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, strict=True)
             header = [name.strip() for name in next(rows, [])]
-            if not {*needed} <= {*header} <= {*needed, *optional}:
+            known = {*needed} <= {*header} <= {*needed, *optional}
+            if not known or len(header) > len({*header}):
                 raise _fault(
                     path,
                     1,
@@ -99,7 +128,7 @@ def _rows(
                     + (f", and may be {', '.join(optional)}" if optional else ""),
                 )
             for row in rows:
-                if not any(row):
+                if not any(map(str.strip, row)):
                     continue
                 if len(row) != len(header):
                     what = f"{len(row)} columns in place of {len(header)}"
@@ -110,7 +139,7 @@ def _rows(
     except UnicodeDecodeError as error:
         raise LabelError(f"{path} is not UTF-8 text; save it as such") from error
     except csv.Error as error:
-        raise LabelError(f"{path} is no CSV file: {error}") from error
+        raise _fault(path, rows.line_num, f"this is not CSV, {error}") from error
 
 
 def _fault(path: Path, line: int, what: str) -> LabelError:

@@ -20,8 +20,10 @@ Item = TypeVar("Item")
 
 #: Clips of one video that may wait for the encoder.
 _WAITING = 2
+#: Videos that are read at the same time, on however many processors: each is a decoder in memory.
+_MOST_AT_ONCE = 16
 #: Video and sound files, by the end of their names; what a folder is searched for.
-_MEDIA = re.compile(
+MEDIA_SUFFIX = re.compile(
     r"\.(3gp|aac|avi|flac|flv|m2ts|m4a|m4v|mka|mkv|mov|mp3|mp4|mpeg|mpg|mts|og[agv]|opus|ts|vob|wav"
     r"|webm|wma|wmv)",
     re.IGNORECASE,
@@ -68,7 +70,7 @@ def _without_folders(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(file for file in path.iterdir() if _MEDIA.fullmatch(file.suffix))
+        inside = sorted(file for file in path.iterdir() if MEDIA_SUFFIX.fullmatch(file.suffix))
         if not inside:
             raise LinkError(f"{path} is a folder without video or sound files: name another")
         yield from inside
@@ -83,8 +85,9 @@ def read_videos(
     """Read videos one after another: pairs of a video's position in `paths` and what comes of it.
 
     For each video comes `Opened`, its clips (`link.media.read_windows`), and `Ended`; where it
-    cannot be read, or only in part, `Ended` with the error. As many videos as there are processors
-    are read at the same time, each some clips ahead of the caller.
+    cannot be read, or only in part, `Ended` with the error. As many videos as there are
+    processors, but no more than 16, are read at the same time, each a few clips ahead of the
+    caller.
 
     `begin` is asked, in the thread that reads a video, how many of its windows to leave out; None
     leaves out the video, of which nothing comes then.
@@ -102,13 +105,14 @@ def read_videos(
         except (LinkError, OSError) as error:
             yield Ended(str(error))
 
+    at_once = min(os.cpu_count() or 1, _MOST_AT_ONCE)
     reading: deque[tuple[int, Ahead[Step]]] = deque()
     waiting = iter(range(len(paths)))
     try:
         while True:
             for index in waiting:
                 reading.append((index, Ahead(steps(index), _WAITING)))
-                if len(reading) >= (os.cpu_count() or 1):
+                if len(reading) >= at_once:
                     break
             if not reading:
                 return
