@@ -17,6 +17,7 @@ import numpy as np
 from mini_hub import RANDOM_CLIP, mini_hub, use_mini_hub
 
 from link.encoders import ClapEncoder, ClipEncoder, EncoderError
+from link.media import MediaError, probe
 from link.weights import cache_only
 
 WIDTH, HEIGHT, FPS, RATE = 320, 180, 25, 48_000
@@ -45,11 +46,17 @@ def chapter_encoders() -> tuple[ClipEncoder, ClapEncoder]:
 
 
 def chapter_video() -> Path:
-    """The reader's own video, which ``LINK_VIDEO`` names, or the drawn one; says which."""
+    """The reader's own video, which ``LINK_VIDEO`` names, or the drawn one; says which.
+
+    Raises MediaError for one's own that cannot be read or lacks picture or sound.
+    """
     own = os.environ.get("LINK_VIDEO")
     if own:
-        print(f"The video is {Path(own).name}, which LINK_VIDEO names.")
-        return Path(own).expanduser()
+        info = probe(Path(own).expanduser())
+        if not (info.has_video and info.has_audio):
+            raise MediaError(f"LINK_VIDEO names {own}: name a video with picture and sound")
+        print(f"The video is {info.path.name}, which LINK_VIDEO names.")
+        return info.path
     seen, heard = (f"{first} to {last}" for first, last in (SEEN, HEARD))
     print(f"A drawn video: a ball is seen from second {seen}, a tone heard from {heard}.")
     return draw_video(folder() / "ball.mp4")

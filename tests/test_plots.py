@@ -42,6 +42,8 @@ QUALITY = {
     "audio": {"recall": np.arange(25.0, 0, -1), "precision": np.full(25, 50.0)},
     "visual": {"recall": np.arange(25.0), "precision": np.full(25, np.nan)},
 }
+FRAMES = np.zeros((10, 9, 16, 3), np.uint8) + np.arange(10, dtype=np.uint8)[:, None, None, None]
+SPECTROGRAM = np.linspace(-100, 0, 1001)[:, None] - np.arange(64)
 FIGURES: dict[str, Callable] = {
     "parsing": lambda: plots.parsing(VIDEO, "a title"),
     "class_frequencies": lambda: plots.class_frequencies(STATISTICS),
@@ -53,6 +55,8 @@ FIGURES: dict[str, Callable] = {
     "heat_maps": lambda: plots.heat_maps(MATRICES, "cell", "segment", "weight"),
     "heat_maps of pairs": lambda: plots.heat_maps(MAPS, "seen", "heard", "r", 0, 1, "a title"),
     "weights_over_time": lambda: plots.weights_over_time({"one": WEIGHTS, "two": WEIGHTS}),
+    "segments": lambda: plots.segments(FRAMES, SPECTROGRAM, "a title"),
+    "segments, upright": lambda: plots.segments(FRAMES.swapaxes(1, 2), SPECTROGRAM),
     "weight_curves": lambda: plots.weight_curves([0, 0.5, 1]),
     "weight_in_training": lambda: plots.weight_in_training(MU, {"on": np.linspace(1, 2, 50)}),
     "pseudo_label_quality": lambda: plots.pseudo_label_quality(CLASSES, QUALITY),
@@ -238,3 +242,15 @@ def test_scores_by_seed_mark_means_and_cheats():
     dots, mean, told, _ = axes.lines
     assert list(dots.get_xdata()) == [60, 62] and list(mean.get_xdata()) == [61, 61]
     assert dots.get_color() == plots.BLUE and told.get_color() == plots.VERMILION
+
+
+def test_segments_stand_above_their_seconds_of_sound():
+    above, below = plots.segments(FRAMES, SPECTROGRAM).axes[:2]
+    assert [image.get_array().flat[0] for image in above.images] == list(range(10))
+    assert [round(np.mean(image.get_extent()[:2]), 6) for image in above.images] == [
+        second + 0.5 for second in range(10)
+    ]
+    (sound,) = below.images
+    assert np.array_equal(sound.get_array(), SPECTROGRAM.T) and sound.origin == "lower"
+    assert sound.get_extent() == [0, 10, 0, 64]
+    assert above.get_xlim() == below.get_xlim() == (0, 10)

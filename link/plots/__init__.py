@@ -15,6 +15,7 @@ from link.plots.task import (
     misalignment,
     parsing,
 )
+from link.plots.video import segments
 from link.plots.weight import weight_curves, weight_in_training
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "parsing",
     "pseudo_label_quality",
     "scores_by_seed",
+    "segments",
     "weight_curves",
     "weight_in_training",
     "weights_over_time",

@@ -32,10 +32,11 @@ STYLE = {
 }
 
 
-def figure(width: float = 7.0, height: float = 3.6, columns: int = 1, **options):
+def figure(width: float = 7.0, height: float = 3.6, columns: int = 1, rows: int = 1, **options):
     """A figure in the book's style, `width` by `height` inches, and its axes.
 
-    `columns` panels stand side by side; `options` go to `matplotlib.pyplot.subplots`.
+    `columns` panels stand side by side, `rows` above each other; `options` go to
+    `matplotlib.pyplot.subplots`.
     """
     plt.rcParams.update(STYLE)
-    return plt.subplots(1, columns, figsize=(width, height), layout="constrained", **options)
+    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **options)
