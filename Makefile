@@ -78,6 +78,9 @@ CODE := $(PACKAGE) $(ENVIRONMENT) $(BUILD)/inputs
 
 # ---- the book ----
 
+# Seconds a cell may take. On real data cells train networks of full size, for as long as it takes.
+CELL_LIMIT := $(if $(LINK_DATASET),-1,900)
+
 book: $(ENVIRONMENT) $(BUILD)/inputs
 	@$(MAKE) --no-print-directory --jobs $(JOBS) $(DONE)/book
 	@echo "The book is built. Open file://$(CURDIR)/$(PAGES)/index.html"
@@ -85,7 +88,7 @@ book: $(ENVIRONMENT) $(BUILD)/inputs
 $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(CODE)
 	@echo "running $<"
 	@$(BIN)/python -m nbconvert --to notebook --execute --log-level WARN \
-		--ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.timeout=900 \
+		--ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.timeout=$(CELL_LIMIT) \
 		--ExecutePreprocessor.extra_arguments=--log-level=ERROR --output-dir $(@D) $<
 
 # The pages come from the notebooks as they ran here, not from the outputs stored beside the code.
