@@ -1,8 +1,9 @@
 """A data set of one's own: extracted features and weak labels make pseudo-labels and splits."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,8 +42,15 @@ def label_clips(
     A split in which `events` has every video is annotated; in the others there is no truth.
 
     Raises LabelError where a labelled video is not in the store, a class has no caption, an event
-    does not fit, or a split is left without a video.
+    does not fit, or a split is left without a video; and where the encoders are not those that
+    made the features, which no caption of theirs can be compared with.
     """
+    for modality, encoder in (("audio", clap), ("visual", clip)):
+        if encoder.name != store.encoders[modality]:
+            raise LabelError(
+                f"the {modality} features in {store.path} were made with "
+                f"{store.encoders[modality]}, and not with {encoder.name}: use the same"
+            )
     names = _names_to_use(store, weak)
     unknown = set(weak.classes) - set(captions.classes)
     if unknown:
@@ -144,10 +152,11 @@ def _truth(
     if any(name not in events for name in names):
         return {}
     truth: dict[Modality, list[np.ndarray]] = {"audio": [], "visual": []}
-    segments = {video["name"]: video["segments"] for video in store.videos}
+    videos = {video["name"]: video for video in store.videos}
     for name in names:
+        fitting = _cut_off(events[name], videos[name])
         try:
-            whole = Parsing.from_events(events[name], segments[name], classes)
+            whole = Parsing.from_events(fitting, videos[name]["segments"], classes)
         except ValueError as error:
             raise LabelError(f"the annotation of {name}: {error}") from error
         for start in store.starts[store.rows[name]].tolist():
@@ -155,3 +164,12 @@ def _truth(
                 grid = getattr(whole, modality)[start : start + SEGMENTS]
                 grids.append(np.pad(grid, ((0, SEGMENTS - len(grid)), (0, 0))))
     return {f"{modality}_truth": np.stack(grids) for modality, grids in truth.items()}
+
+
+def _cut_off(events: Sequence[Event], video: Mapping[str, Any]) -> Iterator[Event]:
+    """Events without what is left of a video after its last segment, less than half a second."""
+    for event in events:
+        if event.offset <= video["segments"] or event.offset > video["duration"] + 1e-3:
+            yield event
+        elif event.onset < video["segments"]:
+            yield replace(event, offset=float(video["segments"]))

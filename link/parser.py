@@ -86,6 +86,7 @@ def by_network(
     and where the encoders' features are of another width than it reads.
     """
     check_parses_videos(model, about, source)
+    model.eval()
     config = model.config
     given = {"audio": (clap, clap.map_width), "visual": (clip, clip.width)}
     for modality, (encoder, width) in given.items():
