@@ -70,8 +70,19 @@ def video_score(predicted, weak) -> float:
     ----------
     predicted, weak
         Boolean arrays or tensors of shape (videos, classes).
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, are not two-dimensional, or there is no video; if values are neither
+        true nor false.
     """
     predicted, weak = _as_boolean(predicted), _as_boolean(weak)
+    if predicted.ndim != 2 or predicted.shape != weak.shape or len(weak) == 0:
+        raise ValueError(
+            "predicted and weak labels must have one shape (videos, classes) with at least one "
+            f"video; got {tuple(predicted.shape)} and {tuple(weak.shape)}"
+        )
     counts = segment_counts(predicted.unsqueeze(-1), weak.unsqueeze(-1)).double()
     return 100 * _mean_f_score(counts).mean().item()
 

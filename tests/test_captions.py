@@ -1,5 +1,6 @@
 """A caption file is read as written, and every fault in it is told with its line."""
 
+import json
 import sys
 
 import numpy as np
@@ -8,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from link.captions import CaptionError, read_captions
+from link.captions import CaptionError, Captions, default_setting, read_captions
 from link.pseudo_labels import VALOR_CAPTIONS
 
 
@@ -135,3 +136,35 @@ def test_no_file_is_a_fault_of_the_programs(tmp_path_factory, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CaptionError):
         read_captions(path)
+
+
+def test_a_setting_that_is_left_out_is_what_a_file_without_it_gives(write):
+    for name in ("Door_bell", "Frying (food)", "{braces}", "Größe"):
+        read = read_captions(write(yaml.safe_dump({"classes": {name: None}}, allow_unicode=True)))
+        found = [
+            read.audio[0],
+            read.visual[0],
+            read.audio_thresholds[0],
+            read.visual_thresholds[0],
+        ]
+        keys = ("audio", "visual", "audio_threshold", "visual_threshold")
+        assert found == [default_setting(name, key) for key in keys]
+    assert default_setting("Door_Bell", "audio") == "This is a sound of door bell"
+    assert default_setting("{0}", "visual") == "A photo of {0}."
+
+
+def test_a_record_is_all_that_json_needs_to_give_them_back():
+    captions = Captions(
+        ("a", "b"),
+        ("one", "two"),
+        ("eins", "zwei"),
+        np.array([0.1, -2], np.float32),
+        np.array([15, 1 / 3], np.float32),
+    )
+    record = json.loads(json.dumps(captions.record()))
+    again = Captions(captions.classes, **record)
+    assert tuple(again.audio) == captions.audio and tuple(again.visual) == captions.visual
+    for key in ("audio_thresholds", "visual_thresholds"):
+        given = np.array(record[key], np.float32)
+        np.testing.assert_array_equal(given, getattr(captions, key))
+    assert record.keys() == {"audio", "visual", "audio_thresholds", "visual_thresholds"}

@@ -294,3 +294,18 @@ def test_a_long_video_is_no_clip(tmp_path):
 def test_a_hop_beyond_the_window_is_refused_at_once():
     with pytest.raises(ValueError, match="hop is 11 seconds"):
         read_windows(sample("h264_aac.mp4"), hop=11)
+
+
+def test_windows_after_those_that_are_skipped_are_the_same(tmp_path):
+    # At a rate that has to be converted: the sound before still runs through the filter.
+    sound = Sound(tones(23.4, 44_100), rate=44_100, codec="flac")
+    path = write_video(tmp_path / "film.mkv", steady(23.4, 8), sound)
+    every = list(read_windows(path))
+    for skip in range(len(every) + 1):
+        rest = list(read_windows(path, skip=skip))
+        assert [each.start for each in rest] == [each.start for each in every[skip:]]
+        for each, expected in zip(rest, every[skip:], strict=True):
+            np.testing.assert_array_equal(each.frames, expected.frames)
+            np.testing.assert_array_equal(each.waveform, expected.waveform)
+            assert each.stop == expected.stop
+            assert each.seen.tolist() == expected.seen.tolist()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from link.metrics import SCORES, event_counts, parsing_scores, video_scores
+from link.metrics import SCORES, event_counts, parsing_scores, video_score, video_scores
 
 GOLDEN = Path(__file__).parents[1].parent / "shared" / "golden" / "metrics.npz"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"{GOLDEN} is not at hand")
@@ -124,3 +124,43 @@ def test_prediction_and_truth_of_different_shapes_are_refused():
     pred, true = np.zeros((2, 10, 25), dtype=bool), np.zeros((2, 8, 25), dtype=bool)
     with pytest.raises(ValueError, match="differ in shape"):
         parsing_scores(pred, pred, true, true)
+
+
+# ---- videos' labels ----
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 4), st.integers(1, 5), st.data())
+def test_videos_labels_are_scored_as_sets(videos, classes, data):
+    size = videos * classes
+    cells = st.lists(st.booleans(), min_size=size, max_size=size)
+    pred, weak = (np.array(data.draw(cells)).reshape(videos, classes) for _ in range(2))
+    scores = []
+    for mine, theirs in zip(pred, weak, strict=True):
+        said, so = {*np.flatnonzero(mine)}, {*np.flatnonzero(theirs)}
+        precision = len(said & so) / len(said) if said else 0
+        recall = len(said & so) / len(so) if so else 0
+        both = precision + recall
+        scores.append((2 * precision * recall / both if both else 0) if said | so else 1)
+    assert video_score(pred, weak) == pytest.approx(100 * np.mean(scores))
+    assert video_score(torch.tensor(pred), weak.astype(np.float32)) == video_score(pred, weak)
+
+
+def test_the_label_score_of_three_videos():
+    weak = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]], bool)
+    pred = np.array([[1, 0, 0], [0, 0, 0], [0, 1, 1]], bool)
+    # 2 / 3 of the first, all of the second, nothing of the third.
+    assert video_score(pred, weak) == pytest.approx(100 * (2 / 3 + 1 + 0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "weak"), [((1, 3), (4, 3)), ((3,), (3,)), ((0, 3), (0, 3)), ((2, 10, 3),) * 2]
+)
+def test_labels_of_the_wrong_shape_are_refused(predicted, weak):
+    with pytest.raises(ValueError, match=r"must have one shape \(videos, classes\)"):
+        video_score(np.zeros(predicted, bool), np.zeros(weak, bool))
+
+
+def test_probabilities_of_labels_are_refused():
+    with pytest.raises(ValueError, match="threshold first"):
+        video_score(np.full((2, 3), 0.4), np.zeros((2, 3), bool))

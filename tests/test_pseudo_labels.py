@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from small_encoders import SmallClap, SmallClip
+from tiny import TRAINING, tiny_dataset, tiny_network
 
+from link.captions import read_captions
 from link.events import CLASSES
+from link.features import open_store, write_store
+from link.inference import predict
 from link.pseudo_labels import (
     AUDIO_CAPTIONS,
     AUDIO_THRESHOLDS,
@@ -18,11 +24,14 @@ from link.pseudo_labels import (
     VISUAL_CAPTIONS,
     VISUAL_THRESHOLDS,
     audio_priors,
+    captions_for,
     keep_weak,
     label_segments,
     text_features,
     visual_priors,
+    with_priors,
 )
+from link.training import fit, has_priors
 
 DESIGN = Path(__file__).parents[1].parent / "shared" / "design.md"
 
@@ -158,3 +167,125 @@ def test_text_features_are_clap_of_the_sounds_and_clip_of_the_sights():
     audio, visual = text_features(Spelling(), Spelling())
     assert audio[:, 0].tolist() == [len(caption) for caption in AUDIO_CAPTIONS]
     assert visual[:, 0].tolist() == [len(caption) for caption in VISUAL_CAPTIONS]
+
+
+# ---- captions of any classes ----
+
+
+def test_captions_for_the_classes_of_llp_are_valors():
+    captions = captions_for(CLASSES)
+    assert captions.record() == VALOR_CAPTIONS.record()
+    assert captions.classes == CLASSES
+
+
+def test_captions_for_any_classes_are_valors_where_there_are_some(tmp_path):
+    names = ("Door_bell", "Dog", "siren", "Frying_(food)", "dog")
+    captions = captions_for(names)
+    file = tmp_path / "captions.yaml"
+    file.write_text("classes:\n  Door_bell:\n  siren:\n  dog:\n", encoding="utf-8")
+    usual = read_captions(file)
+    assert captions.classes == names
+    for key in ("audio", "visual", "audio_thresholds", "visual_thresholds"):
+        column, valors = getattr(captions, key), getattr(VALOR_CAPTIONS, key)
+        assert [column[1], column[3]] == [valors[3], valors[5]]
+        assert [column[0], column[2], column[4]] == list(getattr(usual, key))
+    assert captions.audio_thresholds.dtype == captions.visual_thresholds.dtype == np.float32
+
+
+# ---- priors for published features ----
+
+
+class MapClap(SmallClap):
+    """Projects pooled maps to its embeddings by a fixed matrix."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.matrix = np.random.default_rng(3).standard_normal((width, self.width))
+
+    def project_map(self, pooled):
+        found = pooled @ self.matrix
+        return (found / np.linalg.norm(found, axis=-1, keepdims=True)).astype(np.float32)
+
+
+class WideClip(SmallClip):
+    width = tiny_dataset().visual_text.shape[1]
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Features as VALOR published them, without priors and texts; CLIP's are embeddings."""
+    rng = np.random.default_rng(0)
+    splits = {}
+    for name, split in tiny_dataset().splits().items():
+        visual = rng.standard_normal((len(split), 10, WideClip.width)).astype(np.float32)
+        visual /= np.linalg.norm(visual, axis=-1, keepdims=True)
+        splits[name] = replace(split, visual=visual, audio_prior=None, visual_prior=None)
+    texts = {"audio_text": None, "visual_text": None}
+    return replace(tiny_dataset(), **splits, **texts, provenance={"source": "published"})
+
+
+@pytest.fixture(scope="module")
+def teachers(published):
+    return MapClap(published.train.audio.shape[2]), WideClip()
+
+
+def test_priors_are_the_thresholded_logits_of_the_features(published, teachers):
+    clap, clip = teachers
+    dataset = with_priors(published, clap, clip)
+    hearing, seeing = clap.embed_text(AUDIO_CAPTIONS), clip.embed_text(VISUAL_CAPTIONS)
+    np.testing.assert_array_equal(dataset.audio_text, hearing)
+    np.testing.assert_array_equal(dataset.visual_text, seeing)
+    for name, split in dataset.splits().items():
+        before = published.splits()[name]
+        for video, segment in np.ndindex(split.audio.shape[:2]):
+            heard = clap.project_map(before.audio[video, segment])
+            seen = before.visual[video, segment]
+            for prior, logits, thresholds in (
+                (split.audio_prior, 20 * (hearing @ heard), AUDIO_THRESHOLDS),
+                (split.visual_prior, 100 * (seeing @ seen), VISUAL_THRESHOLDS),
+            ):
+                clear = np.abs(logits - thresholds) > 1e-4
+                said = prior[video, segment]
+                assert (said == (logits > thresholds))[clear].all()
+        assert 0 < split.audio_prior.mean() < 1 and 0 < split.visual_prior.mean() < 1
+        # Labels, and what a network otherwise reads, stay as they were.
+        for key, array in before.arrays().items():
+            assert getattr(split, key) is array
+
+
+def test_no_such_prior_depends_on_a_label(published, teachers):
+    order = np.random.default_rng(1).permutation(len(published.test))
+    shuffled = replace(published.test, weak=published.test.weak[order])
+    before = with_priors(published, *teachers).test
+    after = with_priors(replace(published, test=shuffled), *teachers).test
+    np.testing.assert_array_equal(after.audio_prior, before.audio_prior)
+    np.testing.assert_array_equal(after.visual_prior, before.visual_prior)
+    assert (after.weak != before.weak).any()
+
+
+def test_where_priors_come_from_is_in_the_provenance_and_the_data_are_others(published, teachers):
+    dataset = with_priors(published, *teachers)
+    assert published.provenance == {"source": "published"}
+    provenance = dict(dataset.provenance)
+    priors = provenance.pop("priors")
+    assert priors["visual"].startswith("exact") and priors["audio"].startswith("nearly")
+    assert provenance == {
+        "source": "published",
+        "encoders": {"audio": "small clap", "visual": "small clip"},
+        "captions": VALOR_CAPTIONS.record(),
+    }
+    assert dataset.fingerprint() != published.fingerprint()
+    assert (dataset.name, dataset.classes) == (published.name, CLASSES)
+
+
+def test_plsim_is_trained_on_them(published, teachers, tmp_path):
+    assert not has_priors(published)
+    dataset = open_store(write_store(tmp_path / "s", with_priors(published, *teachers)))
+    assert has_priors(dataset)
+    fitted = fit(dataset, tiny_network(dataset), TRAINING)
+    np.testing.assert_array_equal(fitted.model.plsim_audio.text, dataset.audio_text)
+    assert fitted.model.plsim_audio.gamma1[-1].weight.abs().max() > 0
+    test = dataset.test
+    deaf = replace(test, audio_prior=~test.audio_prior, visual_prior=~test.visual_prior)
+    there, other = (predict(fitted.model, split).segment_prob for split in (test, deaf))
+    assert np.abs(there - other).max() > 1e-4
