@@ -277,8 +277,12 @@ print(f"{own:.0%} of all change is in the second that was silenced; 10% would be
 
 # %% [markdown]
 # *A cell says how much a segment of the map changes when a second of the sound is silenced. Were
-# the map local, only the diagonal would be coloured. With random weights only one thing in it is
-# to be trusted: which cells are not zero.*
+# the map local, only the diagonal would be coloured. With random weights the strengths mean
+# nothing; that no cell is zero does.*
+#
+# The side bands two to three seconds off are no accident. CLAP folds its spectrogram into a
+# square, four strips of two and a half seconds below one another, so that sounds two and a half
+# seconds apart are neighbours.
 #
 # No segment of the map is free of the rest of the clip. The reason is in the architecture, so it
 # holds for any weights: in the last of the transformer's stages, attention spans all cells. This
