@@ -275,6 +275,8 @@ def test_good_and_bad_videos_are_parsed_and_told(place, model, tmp_path, asked):
     assert ", no sound" in next(line for line in done.stderr.splitlines() if "v3.mp4:" in line)
     parsed = json.loads((out / "v2.json").read_text())
     assert parsed["classes"] == ["Dog", "Door bell"]
+    judge = model[1] if "--model" in model else "the teachers alone, by their captions"
+    assert parsed["provenance"]["model"] == judge
 
 
 def test_the_json_answer_says_of_every_video_what_came_of_it(place, model, tmp_path):
@@ -299,11 +301,16 @@ def test_without_words_of_ones_own_the_classes_are_those_of_llp(place, tmp_path)
 
 
 def test_a_file_of_captions_and_a_hop_are_followed(place, tmp_path):
-    (tmp_path / "c.yaml").write_text("classes:\n  Whistle:\n    audio_threshold: -1000\n")
-    options = ["--captions", tmp_path / "c.yaml", "--hop", 1, "--out", tmp_path, "--format", "csv"]
-    call("parse", "videos/v2.mp4", *options, cwd=place)
-    rows = (tmp_path / "v2.csv").read_text().splitlines()
-    assert rows[1].startswith("audio,Whistle,0.0,12")
+    classes = "classes:\n  Whistle: {audio_threshold: -1000}\n  Hum: {audio_threshold: 0}\n"
+    (tmp_path / "c.yaml").write_text(classes)
+    words = ["--captions", tmp_path / "c.yaml", "--format", "json,csv"]
+    for hop in (1, 10):
+        out = tmp_path / str(hop)
+        call("parse", "videos/v2.mp4", *words, "--hop", hop, "--out", out, cwd=place)
+        assert (out / "v2.csv").read_text().splitlines()[1].startswith("audio,Whistle,0.0,12")
+    # Where windows overlap, a second has the mean of more of them.
+    few, many = (json.loads((tmp_path / hop / "v2.json").read_text()) for hop in ("10", "1"))
+    assert few["probabilities"] != many["probabilities"]
 
 
 # ---- share ----

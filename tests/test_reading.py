@@ -38,7 +38,7 @@ def no_thread_is_left():
 
 def soon(is_so) -> bool:
     """Whether something comes to be so, and stays so."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 10
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.1)
