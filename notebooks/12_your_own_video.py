@@ -207,8 +207,8 @@ _ = plots.curves({"": scaled}, "second that begins", "change, of the largest")
 # ```
 # link-avvp extract videos --out features
 # link-avvp label features --labels labels.csv --out store
-# link-avvp train --data store --out runs/own
-# link-avvp parse party.mp4 --model runs/own --out parsed
+# link-avvp train --data store --out runs/mine
+# link-avvp parse party.mp4 --model runs/mine --out parsed
 # ```
 #
 # Here are the same steps in Python, on six videos of two seconds and for two epochs. A network
@@ -232,7 +232,7 @@ for split, part in dataset.splits().items():
 # %%
 network = chapter_network(dataset)
 training = chapter_training(dataset, epochs=2, warmup_epochs=1)
-run = RunFolder(folder() / "run", dataset, network, training)
+run = RunFolder(folder() / "mine", dataset, network, training)
 fitted = fit(dataset, network, training, run)
 print("parts on:", [part for part in ("tsam", "s_loss", "plsim") if getattr(network, part)])
 print("scores:", {split: list(scores) for split, scores in fitted.scores.items()})
@@ -242,15 +242,15 @@ print("scores:", {split: list(scores) for split, scores in fitted.scores.items()
 # predicted. It says nothing about times and modalities.
 
 # %%
-model, about = load(folder() / "run")
-judge = by_network(model.to(clip.device), about, "runs/own", clip, clap)
+model, about = load(folder() / "mine")
+judge = by_network(model.to(clip.device), about, "runs/mine", clip, clap)
 ((name, parsed),) = parse_videos({video.stem: video}, judge, clip, clap)
 print("classes", parsed.parsing.classes, "- probabilities", parsed.probabilities.shape)
 print("provenance:", list(parsed.provenance))
 
 # %% [markdown]
 # A network brings its classes, captions and thresholds along, and asks for the encoders with which
-# it was trained. `link-avvp share runs/own --out my-link` makes a folder for others of it, with a
+# it was trained. `link-avvp share runs/mine --out my-model` makes a folder for others of it, with a
 # model card; `link-avvp parse --model OWNER/NAME` takes one from the hub.
 #
 # ## Long videos, and what is not there
