@@ -7,7 +7,6 @@ folders hold stands in `link.features` and `link.clip_features`.
 import hashlib
 import json
 import shutil
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,9 @@ def write_arrays(
     except (TypeError, ValueError) as error:
         raise FeatureError(f"the provenance of {path} is not JSON: {error}") from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    partial = path.with_name(f".{path.name}.writing")
+    # What a kill may have left.
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
         more = header.get("arrays", {})

@@ -80,8 +80,10 @@ def print_scores(columns: dict[str, dict[str, float]], dataset: Dataset) -> None
     table.add_column("score")
     for name in columns:
         table.add_column(name, justify="right")
-    for score in next(iter(columns.values())):
-        table.add_row(score, *(f"{scores[score]:.1f}" for scores in columns.values()))
+    # Splits that are annotated have other scores than those that are not.
+    for score in dict.fromkeys(score for scores in columns.values() for score in scores):
+        cells = (scores.get(score) for scores in columns.values())
+        table.add_row(score, *("" if cell is None else f"{cell:.1f}" for cell in cells))
     Console().print(table)
 
 

@@ -110,6 +110,9 @@ class _Work:
         #: The video in which the last commit fell: its record, with the windows that are there.
         self._resumed: dict[str, Any] = state["video"] or {}
         self._known = {record["name"]: record for record in before.videos} if before else {}
+        self._failed_before = (
+            {record["name"]: record for record in before.failed} if before else {}
+        )
         self._known |= {record["name"]: record for record in _lines(journal.path(_VIDEOS))}
         #: In this order, since the rows of one video stand together.
         self.names = sorted(videos, key=lambda name: name != self._resumed.get("name"))
@@ -205,6 +208,8 @@ class _Work:
         failed = self._failed()
         videos = [record for record in self._in_order() if "error" not in record]
         if not videos:
+            # So that the next call tries them again.
+            self._journal.remove()
             told = "; ".join(record["error"] for record in failed[:3])
             raise LinkError(f"nothing is written to {out}, for no video could be read: {told}")
         fresh = {
@@ -232,9 +237,10 @@ class _Work:
 
     def _in_order(self) -> Iterator[dict[str, Any]]:
         """The records: videos of the store before come first, then those of this call."""
+        records = {**self._failed_before, **self._known}
         before = [video["name"] for video in self._before.videos] if self._before else []
-        for name in dict.fromkeys([*before, *self._videos]):
-            yield self._known[name]
+        for name in dict.fromkeys([*before, *self._failed_before, *self._videos]):
+            yield records[name]
 
     def _failed(self) -> list[dict[str, Any]]:
         return [record for record in self._in_order() if "error" in record]

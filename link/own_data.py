@@ -39,7 +39,8 @@ def label_clips(
     Where the labels name no splits, a tenth of the videos is selected on and a tenth evaluated on,
     chosen by a hash of their names.
 
-    A split in which `events` has every video is annotated; in the others there is no truth.
+    A split in which `events` has every video is annotated. One in which it has none is not, nor is
+    the train split if it lacks one.
 
     Raises LabelError where a labelled video is not in the store, a class has no caption, an event
     does not fit, or a split is left without a video; and where the encoders are not those that
@@ -79,7 +80,7 @@ def label_clips(
             [[each in weak.labels[name] for each in captions.classes] for name in chosen]
         )
         label = np.repeat(labels, clips_of, axis=0)
-        truth = _truth(store, chosen, events, captions.classes) if events else {}
+        truth = _truth(store, chosen, events, captions.classes, split) if events else {}
         splits[split] = Split(
             names=_clip_names(store, chosen),
             audio=store.features.audio[rows],
@@ -147,9 +148,18 @@ def _truth(
     names: Sequence[str],
     events: Mapping[str, Sequence[Event]],
     classes: tuple[str, ...],
+    split: str,
 ) -> dict[str, np.ndarray]:
-    """Both modalities' truth of a split's clips; nothing where a video is not annotated."""
-    if any(name not in events for name in names):
+    """Both modalities' truth of a split's clips; nothing where no video is annotated."""
+    bare = [name for name in names if name not in events]
+    if len(bare) == len(names):
+        return {}
+    if bare and split != "train":
+        raise LabelError(
+            f"the events of {bare[0]} are not given, but those of other videos in its split, "
+            f"{split}: add a row with its name alone if there are none"
+        )
+    if bare:
         return {}
     truth: dict[Modality, list[np.ndarray]] = {"audio": [], "visual": []}
     videos = {video["name"]: video for video in store.videos}

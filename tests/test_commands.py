@@ -402,6 +402,7 @@ def test_llp_is_downloaded_into_a_store(wide, hub, tmp_path):
         (["parse", "videos", "--format", "json,pdf", "--out", "new"], "no format 'pdf'"),
         (["parse", "videos", "--format", "", "--out", "new"], "no format ''"),
         (["parse", "videos", "--hop", "11", "--out", "new"], "for '--hop'"),
+        (["parse", "videos", "--classes", "a,a", "--out", "new"], "the class 'a' is there twice"),
         (["parse", "videos", "--classes", " , ", "--out", "new"], "names nothing to look for"),
         (["parse", "empty", "--out", "new"], "empty is a folder without video or sound files"),
         (["extract", "empty", "--out", "new"], "empty is a folder without video or sound files"),
@@ -434,7 +435,6 @@ def test_a_wrong_call_exits_with_2_and_a_sentence(place, asked, arguments, said)
         (["label", "store", "--labels", "labels.csv", "--out", "new"], "'link-avvp extract'"),
         (["train", "--data", "features", "--out", "new"], "'link-avvp label'"),
         (["parse", "videos", "--model", "features", "--out", "new"], "features holds no model"),
-        (["parse", "videos", "--classes", "a,a", "--out", "new"], "the class 'a' is there twice"),
         (["share", "videos", "--out", "new"], "run.json"),
     ],
 )

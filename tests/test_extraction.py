@@ -188,7 +188,14 @@ def test_nothing_else_is_overwritten(videos, tmp_path):
 def test_without_a_single_video_there_is_no_store(videos, tmp_path):
     with pytest.raises(LinkError, match=r"no video could be read: .*e_empty\.mp4"):
         extract({"e": videos["e_empty"]}, tmp_path / "s", SmallClip(), SmallClap())
-    assert not (tmp_path / "s").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_failed_is_remembered_when_others_are_added(videos, tmp_path):
+    encoders = SmallClip(), SmallClap()
+    extract({name: videos[name] for name in ("a_clip", "e_empty")}, tmp_path / "s", *encoders)
+    store = extract({"c_silent": videos["c_silent"]}, tmp_path / "s", *encoders)
+    assert [failed["name"] for failed in store.failed] == ["e_empty"]
 
 
 def test_two_processes_do_not_write_one_store(videos, tmp_path):

@@ -203,7 +203,7 @@ def test_a_failed_last_rename_puts_the_old_store_back(tmp_path, monkeypatch):
     rename = Path.rename
 
     def failing(path, target):
-        if path.suffix == ".partial":
+        if path.suffix == ".writing":
             raise OSError("disk gone")
         return rename(path, target)
 

@@ -303,6 +303,15 @@ def test_a_split_counts_as_annotated_if_each_of_its_videos_is():
     assert dataset.train.audio_truth is dataset.test.audio_truth is None
 
 
+def test_a_split_to_evaluate_on_is_annotated_whole_or_not_at_all():
+    labels = labels_of(
+        {"long": "Dog", "clip": "Dog", "short": "", "half": "Dog"}, {**WHERE, "half": "test"}
+    )
+    events = {"half": [Event("Dog", 0, 4, "audio")]}
+    with pytest.raises(LabelError, match=r"events of long are not given.*split, test: add a row"):
+        label_clips(store_of(DURATIONS), labels, CAPTIONS, CLIP, CLAP, events)
+
+
 def test_a_short_video_has_no_truth_after_its_end():
     events = {"short": [Event("Dog", 0, 4, "audio")], "half": []}
     (short, *_) = long_dataset(events).train.audio_truth

@@ -95,7 +95,7 @@ def pack(
     if (folder / HEADER).exists():
         raise typer.BadParameter(f"{folder} is a store already", param_hint="FOLDER")
     encoders = load_encoders(None, clip_weights, clap_weights, device) if priors else None
-    dataset = open_data(str(folder), annotations, skip_bad)
+    dataset = open_data(str(folder.resolve()), annotations, skip_bad)
     if encoders:
         dataset = _with_priors(dataset, *encoders)
     write_store(out, dataset, overwrite)

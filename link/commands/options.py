@@ -143,10 +143,13 @@ def load_encoders(
     from link.encoders import ClapEncoder, ClipEncoder
     from link.teachers import CLAP, CLIP
 
-    _, model, *weights = (like or {}).get("visual", f"open_clip {CLIP}").split(" ")
+    name = (like or {}).get("visual", f"open_clip {CLIP}").removeprefix("open_clip ")
     if clip_model is None:
-        clip_model, clip_weights = model, clip_weights or next(iter(weights), None)
-    clap_weights = clap_weights or (like or {}).get("audio", f"laion_clap {CLAP}").split(" ")[1]
+        # What names a place brings its own weights, and may have spaces in it.
+        clip_model, _, weights = (name, "", "") if ":" in name else name.partition(" ")
+        clip_weights = clip_weights or weights or None
+    name = (like or {}).get("audio", f"laion_clap {CLAP}").removeprefix("laion_clap ")
+    clap_weights = clap_weights or name
     with err.status("loading CLIP and CLAP"):
         return ClipEncoder(clip_model, clip_weights, device), ClapEncoder(clap_weights, device)
 

@@ -54,6 +54,9 @@ def train(
     keep_weight: Annotated[
         bool, typer.Option("--keep-weight", help="The S-LOSS that does not anneal away.")
     ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Products in bfloat16: faster where there are such.")
+    ] = False,
     epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0)] = None,

@@ -20,6 +20,7 @@ from link.commands.options import (
     named_videos,
     report_failed,
 )
+from link.errors import LinkError
 
 if TYPE_CHECKING:
     from link.pseudo_labels import Captions
@@ -74,7 +75,6 @@ def parse(
     if classes and captions:
         raise typer.BadParameter("give --classes or --captions, not both")
     named = named_videos(videos)
-    from link.errors import LinkError
     from link.exports import known_formats, write
     from link.parsed_video import check_class_names
 
@@ -131,6 +131,7 @@ def parse(
 
 
 def _captions(classes: str | None, path: Path | None) -> "Captions":
+    from link.parsed_video import check_class_names
     from link.pseudo_labels import VALOR_CAPTIONS, captions_for, read_captions
 
     if path:
@@ -140,4 +141,8 @@ def _captions(classes: str | None, path: Path | None) -> "Captions":
     names = [name.strip() for name in classes.split(",") if name.strip()]
     if not names:
         raise typer.BadParameter("it names nothing to look for", param_hint="--classes")
+    try:
+        check_class_names(tuple(names))
+    except LinkError as error:
+        raise typer.BadParameter(str(error), param_hint="--classes") from error
     return captions_for(names)
