@@ -89,4 +89,4 @@ def usual_training(dataset: Dataset, **settings) -> TrainingConfig:
     if dataset.simulated:
         return TrainingConfig(**{**BOOK_TRAINING, **settings})
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return TrainingConfig(**{"device": device, **settings})
+    return TrainingConfig(**{"device": device, "mode": "fast", **settings})

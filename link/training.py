@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +44,9 @@ class TrainingConfig:
         Seeds initial weights, order of videos and dropout.
     device
         ``cpu``, ``cuda``, or any other that torch knows.
+    mode
+        How epochs are computed: ``plain``, as :func:`train_epoch` reads; ``fast``, the same in
+        less time; ``half``, fast with products in bfloat16 (`link.fast`).
     """
 
     epochs: int = 60
@@ -57,6 +60,7 @@ class TrainingConfig:
     gradient_norm: float = 1.0
     seed: int = 0
     device: str = "cpu"
+    mode: Literal["plain", "fast", "half"] = "plain"
 
 
 class TrainingError(LinkError):
@@ -114,6 +118,7 @@ def fit(
     model = build(model_config, dataset).to(config.device)
     optimiser = make_optimiser(model, config)
     order = torch.Generator().manual_seed(config.seed)
+    run_epoch = train_epoch if config.mode == "plain" else import_fast_epoch()
     history: list[dict] = []
     best_weights = clone_weights(model)
     if folder is not None:
@@ -127,7 +132,7 @@ def fit(
     for epoch in range(len(history) + 1, config.epochs + 1):
         started = time.perf_counter()
         rate = learning_rate(epoch, config)
-        losses = train_epoch(model, optimiser, dataset.train, config, rate, order)
+        losses = run_epoch(model, optimiser, dataset.train, config, rate, order)
         scores = evaluate(model, dataset.val, config.device)
         record = {"epoch": epoch, "learning_rate": rate, "loss": losses, "val": scores}
         record["scalars"] = scalar_parameters(model)
@@ -186,6 +191,13 @@ def train_epoch(
     return {name: total / len(split) for name, total in sums.items()}
 
 
+def import_fast_epoch() -> Callable[..., dict[str, float]]:
+    """`link.fast.fast_epoch`; its module stands on this one."""
+    from link.fast import fast_epoch
+
+    return fast_epoch
+
+
 def check_finite(tensors: Iterable[Tensor], config: TrainingConfig) -> None:
     """Raise TrainingError if the training has diverged to infinities or NaN."""
     if not all(tensor.isfinite().all() for tensor in tensors):
@@ -217,6 +229,7 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
+        fused=config.mode != "plain",
     )
 
 

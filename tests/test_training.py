@@ -15,7 +15,6 @@ from tiny import TRAINING, tiny_dataset, tiny_network
 import link.inference as inference
 import link.training as training
 from link.dataset import Dataset, Split
-from link.errors import LinkError
 from link.features import open_store, write_store
 from link.inference import Batch, batches, evaluate, predict
 from link.metrics import SCORES
