@@ -17,6 +17,8 @@ STRICT := $(BUILD)/strict
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=$(BUILD)/notebooks/%)
 PACKAGE := $(sort $(shell find link -type f -not -name '*.pyc'))
+# What notebooks, and tests, import from beside them.
+HELPERS := $(sort $(wildcard notebooks/[a-z]*.py))
 TESTS := $(sort $(shell find tests -name '*.py'))
 PROSE := _config.yml _toc.yml $(sort $(wildcard book/*))
 TRACKED := $(sort $(wildcard $(shell git ls-files --cached --others --exclude-standard 2>/dev/null)))
@@ -73,7 +75,7 @@ $(BUILD)/inputs: FORCE
 	@echo "$(LINK_DATASET) $(PACKAGE)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-CODE := $(PACKAGE) $(ENVIRONMENT) $(BUILD)/inputs
+CODE := $(PACKAGE) $(HELPERS) $(ENVIRONMENT) $(BUILD)/inputs
 
 
 # ---- the book ----

@@ -322,8 +322,8 @@ parts = {
     "CLAP, the map of ten seconds": lambda: clap.map_sounds([cut.waveform]),
     "CLAP, ten single seconds": lambda: clap.embed_sounds(cut.sounds()),
 }
-for name, work in parts.items():
-    print(f"{name:30s}{seconds_for(work, 1):6.2f} s")
+lines = [f"{name:30s}{seconds_for(work, 1):6.2f} s" for name, work in parts.items()]
+print("\n".join(lines))
 print(f"CLIP has {sum(p.numel() for p in clip.network.parameters()) / 1e6:,.0f} million weights")
 
 # %% [markdown]

@@ -80,8 +80,10 @@ pd.DataFrame(
 # With $y_c$ the video's weak label:
 #
 # $$
-# \text{prior:}\quad p_{t,c} = \mathbb{1}\left[z_{t,c} > \theta_c\right], \qquad\qquad
-# \text{target:}\quad q_{t,c} = p_{t,c}\; y_c .
+# \begin{aligned}
+# \text{prior:} \quad & p_{t,c} = \mathbb{1}\left[z_{t,c} > \theta_c\right] , \\
+# \text{target:} \quad & q_{t,c} = p_{t,c}\; y_c .
+# \end{aligned}
 # $$
 
 # %%

@@ -20,7 +20,7 @@
 # second, what can be heard and what can be seen. Either the two teachers judge, by any captions
 # you give them and without training, or a network that you have trained.
 #
-# ```
+# ```bash
 # link-avvp parse party.mp4 --classes 'dog, doorbell, laughter' --out parsed
 # ```
 #
@@ -36,6 +36,7 @@
 # %%
 from link.notebook import chapter_network, chapter_training
 
+import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -85,7 +86,7 @@ Player(truth)
 #
 # The same answer as files, one a format beside each other. `--format csv,html` chooses.
 #
-# ```
+# ```bash
 # link-avvp parse party.mp4 --out parsed --format all
 # ```
 
@@ -113,7 +114,7 @@ for file in files[:5]:
 # an open vocabulary. The classes of LLP have VALOR's captions and thresholds; others have the
 # default ones, or yours from a YAML file ({doc}`03_pseudo_labels`).
 #
-# ```
+# ```bash
 # link-avvp parse party.mp4 --classes 'ball, whistle, applause' --out parsed
 # link-avvp parse party.mp4 --captions captions.yaml --out parsed
 # ```
@@ -150,7 +151,7 @@ for label, (heard, seen) in zip(found.parsing.classes, found.probabilities.max(0
 
 # %%
 features = encode_clips([next(read_windows(video))], clip, clap)
-captions = captions_for(["ball", "whistle", "applause"])
+captions = captions_for(["ball"])
 heard_text, seen_text = text_features(clap, clip, captions)
 heard = clap.logits(features.sound[0], heard_text)
 seen = clip.logits(features.visual[0], seen_text)
@@ -204,7 +205,7 @@ _ = plots.curves({"": scaled}, "second that begins", "change, of the largest")
 # What you train on is a folder of videos and a CSV file of weak labels. {doc}`../book/own_data`
 # walks through it; in short:
 #
-# ```
+# ```bash
 # link-avvp extract videos --out features
 # link-avvp label features --labels labels.csv --out store
 # link-avvp train --data store --out runs/mine
@@ -250,8 +251,8 @@ print("provenance:", list(parsed.provenance))
 
 # %% [markdown]
 # A network brings its classes, captions and thresholds along, and asks for the encoders with which
-# it was trained. `link-avvp share runs/mine --out my-model` makes a folder for others of it, with a
-# model card; `link-avvp parse --model OWNER/NAME` takes one from the hub.
+# it was trained. `link-avvp share runs/mine --out my-model` makes a folder for others of it, with
+# a model card; `link-avvp parse --model OWNER/NAME` takes one from the hub.
 #
 # ## Long videos, and what is not there
 #
@@ -281,9 +282,12 @@ print("audio events:", len(parsed.parsing.events("audio")))
 (folder() / "empty.mp4").touch()
 batch = {"cut": folder() / "cut.mp4", "empty": folder() / "empty.mp4", "silent": silent}
 batch["missing"] = folder() / "missing.mp4"
+told = []
 for name, result in parse_videos(batch, judge, clip, clap):
     text = result if isinstance(result, str) else "parsed"
-    print(f"{name:9s}{text.replace(str(folder()), 'videos')}")
+    text = f"{name}: {text.replace(str(folder()), 'videos')}"
+    told.append(textwrap.fill(text, 76, subsequent_indent="    "))
+print("\n".join(told))
 
 # %% [markdown]
 # ## What we learned

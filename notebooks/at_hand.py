@@ -37,8 +37,8 @@ def chapter_encoders() -> tuple[ClipEncoder, ClapEncoder]:
         with use_mini_hub(mini_hub()):
             encoders = ClipEncoder(RANDOM_CLIP), ClapEncoder()
         print(
-            "The encoders' weights are not in the hub's cache, so these weights are random (and "
-            "CLIP is a small one): numbers below mean nothing, only shapes do, and CLAP's speed."
+            "The encoders' weights are not in the hub's cache, so these are random, and CLIP\n"
+            "is a small one: numbers below mean nothing, only shapes do, and CLAP's speed."
         )
     else:
         print("CLIP and CLAP have their real weights, from the hub's cache.")
