@@ -329,8 +329,8 @@ print(f"CLIP has {sum(p.numel() for p in clip.network.parameters()) / 1e6:,.0f} 
 # %% [markdown]
 # CLAP's audio half has its real size in either case, so its times are real. ViT-L/14 has 428
 # million weights; if the line above says less, then CLIP's time is that of a small stand-in. CLAP
-# fills up every second to ten by repeating it, so ten single seconds cost as much as ten clips. A
-# GPU does all of it in a fraction of the time, and decoding runs beside it.
+# fills up every second to ten by repeating it, so ten single seconds cost as much as ten clips. In
+# `extract`, decoding runs beside the encoders.
 #
 # ## What we learned
 #

@@ -98,14 +98,14 @@ for file in files[:5]:
         print(file.read_text().strip())
 
 # %% [markdown]
-# | format | file | for |
-# | --- | --- | --- |
-# | `json` | `ball.json` | programs: all there is, probabilities too, by a schema with a version |
-# | `csv` | `ball.csv` | spreadsheets and data frames: a row an event |
-# | `vtt` | `ball.vtt` | the captions of a video player or a web page |
-# | `eaf` | `ball.eaf` | ELAN: a tier for each class heard and each class seen |
-# | `audacity` | `ball.audacity.txt` | Audacity: a label track |
-# | `html` | `ball.html` | people: the page above, in one file |
+# | format | for |
+# | --- | --- |
+# | `json` | programs: all there is, probabilities too, by a schema with a version |
+# | `csv` | spreadsheets and data frames: a row an event |
+# | `vtt` | the captions of a video player or a web page |
+# | `eaf` | ELAN: a tier for each class heard and each class seen |
+# | `audacity` | Audacity: a label track |
+# | `html` | people: the page above, in one file |
 
 # %% [markdown]
 # ## Without training: any words you like
