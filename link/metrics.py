@@ -117,7 +117,8 @@ def segment_counts(pred: Tensor, true: Tensor) -> Tensor:
     ``pred`` and ``true`` are boolean, (..., segments, classes); the result is int64,
     (3, ..., classes).
     """
-    return torch.stack([(pred & true).sum(-2), (pred & ~true).sum(-2), (~pred & true).sum(-2)])
+    hits = (pred & true).sum(-2)
+    return torch.stack([hits, pred.sum(-2) - hits, true.sum(-2) - hits])
 
 
 def event_counts(pred: Tensor, true: Tensor) -> Tensor:
@@ -131,26 +132,45 @@ def event_counts(pred: Tensor, true: Tensor) -> Tensor:
     therefore matches one other at most, and a matching pair is counted once, at the first segment
     that the two share.
     """
+    # Segment after segment, over all videos and classes at once: few and small numbers a step.
+    pred, true = (grid.movedim(-2, 0).contiguous() for grid in (pred, true))
     pred_start, pred_end = _runs(pred)
     true_start, true_end = _runs(true)
-    segment = torch.arange(pred.shape[-2], device=pred.device).unsqueeze(-1)
-    first_shared = pred & true & (segment == torch.maximum(pred_start, true_start))
-    shared = torch.minimum(pred_end, true_end) - torch.maximum(pred_start, true_start)
+    later_start = torch.maximum(pred_start, true_start)
+    first_shared = pred & true & (_positions(pred) == later_start)
+    shared = torch.minimum(pred_end, true_end) - later_start
     # Runs that share a segment have no gap between them, so their union is their hull.
     union = torch.maximum(pred_end, true_end) - torch.minimum(pred_start, true_start)
-    matched = (first_shared & (shared >= MATCHING_IOU * union)).sum(-2)
-    predicted = (pred & (segment == pred_start)).sum(-2)
-    actual = (true & (segment == true_start)).sum(-2)
+    matched = (first_shared & (shared >= MATCHING_IOU * union)).sum(0)
+    predicted = (pred & (_positions(pred) == pred_start)).sum(0)
+    actual = (true & (_positions(true) == true_start)).sum(0)
     return torch.stack([matched, predicted - matched, actual - matched])
 
 
 def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
-    """For every active segment, the first segment of its run and the one after its last."""
-    segments = grid.shape[-2]
-    segment = torch.arange(segments, device=grid.device).unsqueeze(-1)
-    last_gap = torch.where(grid, -1, segment).cummax(dim=-2).values
-    next_gap = torch.where(grid, segments, segment).flip(-2).cummin(dim=-2).values.flip(-2)
-    return last_gap + 1, next_gap
+    """For every active segment, the first segment of its run and the one after its last.
+
+    ``grid`` is boolean, (segments, ...), and so shaped are the two results, int16. Where the grid
+    is not active they mean nothing.
+    """
+    start = torch.empty(grid.shape, dtype=torch.int16, device=grid.device)
+    end = torch.empty_like(start)
+    segments = len(grid)
+    before = torch.zeros_like(start[0])
+    for segment in range(segments):
+        start[segment] = before
+        before = torch.where(grid[segment], before, segment + 1)
+    after = torch.full_like(end[0], segments)
+    for segment in reversed(range(segments)):
+        end[segment] = after
+        after = torch.where(grid[segment], after, segment)
+    return start, end
+
+
+def _positions(grid: Tensor) -> Tensor:
+    """The number of each segment, int16, to compare with a grid (segments, ...)."""
+    numbers = torch.arange(len(grid), dtype=torch.int16, device=grid.device)
+    return numbers.view(-1, *[1] * (grid.ndim - 1))
 
 
 def _stack_modalities(audio, visual) -> Tensor:
