@@ -114,11 +114,11 @@ def video_scores(pred_audio, pred_visual, true_audio, true_visual) -> dict[str, 
 def segment_counts(pred: Tensor, true: Tensor) -> Tensor:
     """Count true positive, false positive and false negative segments.
 
-    ``pred`` and ``true`` are boolean, (..., segments, classes); the result is int64,
+    ``pred`` and ``true`` are boolean, (..., segments, classes); the result is int16,
     (3, ..., classes).
     """
-    hits = (pred & true).sum(-2)
-    return torch.stack([hits, pred.sum(-2) - hits, true.sum(-2) - hits])
+    hits, said, there = (grid.sum(-2, dtype=torch.int16) for grid in (pred & true, pred, true))
+    return torch.stack([hits, said - hits, there - hits])
 
 
 def event_counts(pred: Tensor, true: Tensor) -> Tensor:
@@ -141,9 +141,13 @@ def event_counts(pred: Tensor, true: Tensor) -> Tensor:
     shared = torch.minimum(pred_end, true_end) - later_start
     # Runs that share a segment have no gap between them, so their union is their hull.
     union = torch.maximum(pred_end, true_end) - torch.minimum(pred_start, true_start)
-    matched = (first_shared & (shared >= MATCHING_IOU * union)).sum(0)
-    predicted = (pred & (_positions(pred) == pred_start)).sum(0)
-    actual = (true & (_positions(true) == true_start)).sum(0)
+    # In integers, which are smaller and quicker: the threshold is one over a whole number.
+    matches = first_shared & (shared * round(1 / MATCHING_IOU) >= union)
+    starts = (
+        grid & (_positions(grid) == start)
+        for grid, start in ((pred, pred_start), (true, true_start))
+    )
+    matched, predicted, actual = (each.sum(0, dtype=torch.int16) for each in (matches, *starts))
     return torch.stack([matched, predicted - matched, actual - matched])
 
 
@@ -155,15 +159,14 @@ def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
     """
     start = torch.empty(grid.shape, dtype=torch.int16, device=grid.device)
     end = torch.empty_like(start)
-    segments = len(grid)
-    before = torch.zeros_like(start[0])
-    for segment in range(segments):
+    numbers = torch.arange(len(grid) + 1, dtype=torch.int16, device=grid.device)
+    before, after = numbers[0], numbers[-1]
+    for segment in range(len(grid)):
         start[segment] = before
-        before = torch.where(grid[segment], before, segment + 1)
-    after = torch.full_like(end[0], segments)
-    for segment in reversed(range(segments)):
+        before = torch.where(grid[segment], before, numbers[segment + 1])
+    for segment in reversed(range(len(grid))):
         end[segment] = after
-        after = torch.where(grid[segment], after, segment)
+        after = torch.where(grid[segment], after, numbers[segment])
     return start, end
 
 
