@@ -29,12 +29,13 @@ unexport MPLBACKEND PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test install lint unit-tests project-checks sync-check sync pages notebooks \
+.PHONY: help book test bench install lint unit-tests project-checks sync-check sync pages notebooks \
 	outputs lab clean clean-all FORCE
 
 help:
 	@echo "make book        install, run every notebook, build the book"
 	@echo "make test        install, then lint, unit tests, notebooks against their outputs, strict book"
+	@echo "make bench       time the package against the published procedure, some minutes"
 	@echo
 	@echo "make install     only the environment, in $(VENV)"
 	@echo "make lint        only ruff"
@@ -143,6 +144,14 @@ $(DONE)/notebooks: $(NOTEBOOKS) $(CODE)
 		--nbval --nbval-current-env --durations 10 \
 		$(if $(filter-out %.ipynb,$?),$(NOTEBOOKS),$(filter %.ipynb,$?))
 	@mkdir -p $(@D) && touch $@
+
+
+# ---- speed ----
+
+# On a GPU: make bench DEVICE=cuda
+DEVICE ?= cpu
+bench: $(ENVIRONMENT)
+	@$(BIN)/python tests/benchmarks/bench.py --device $(DEVICE)
 
 
 # ---- working on the notebooks ----

@@ -80,6 +80,8 @@ def extract(
                 if on_progress:
                     on_progress(work.progress())
         work.keep(clip, clap)
+        if on_progress:
+            on_progress(work.progress())
         if work.has_news:
             work.write(out, made_with)
         journal.remove()

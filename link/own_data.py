@@ -27,8 +27,9 @@ def label_clips(
     clip: "ClipEncoder",
     clap: "ClapEncoder",
     events: Mapping[str, Sequence[Event]] | None = None,
+    name: str = "own videos",
 ) -> Dataset:
-    """A data set of all clips of the labelled videos in a store.
+    """A data set, of this name, of all clips of the labelled videos in a store.
 
     A clip is an example of its own. Where a video is longer than one, each of its clips has the
     labels of the video, though an event may be in another clip: cut long videos up and label the
@@ -93,7 +94,7 @@ def label_clips(
             **truth,
         )
     return Dataset(
-        name=weak.path.stem,
+        name=name,
         simulated=False,
         classes=captions.classes,
         **splits,

@@ -82,6 +82,10 @@ def by_network(
     It says that an event is there where its probability for the segment and that for the whole
     clip both reach 0.5, as in HAN and VALOR. So the probability is the lower of the two.
 
+    PLSIM's priors are the teachers' word on the sound and the frame of each segment. A network
+    that was trained on LLP's published features learned from audio priors that are nearly those
+    (`link.pseudo_labels.with_priors`).
+
     Raises ParserError where the network reads what no video gives, simulated or motion features,
     and where the encoders' features are of another width than it reads.
     """

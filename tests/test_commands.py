@@ -234,7 +234,7 @@ def test_without_annotation_videos_labels_are_scored_and_an_ablation_says_no(pla
     assert scores.keys() == {"video"} and 0 <= scores["video"] <= 100
     assert "video" in call("evaluate", "weak_run", "--data", "weak", cwd=place).stdout
     done = call("ablate", "--data", "weak", "--out", "ablation.json", cwd=place, code=1)
-    assert "labels has no segment annotation of its test split" in done.stderr
+    assert "weak has no segment annotation of its test split" in done.stderr
     assert not (place / "ablation.json").exists()
 
 

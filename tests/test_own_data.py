@@ -92,7 +92,7 @@ def store():
 
 @pytest.fixture(scope="module")
 def dataset(store):
-    return label_clips(store, labels_of(LABELS, SPLITS), CAPTIONS, CLIP, CLAP)
+    return label_clips(store, labels_of(LABELS, SPLITS), CAPTIONS, CLIP, CLAP, name="mine")
 
 
 def test_every_video_is_in_its_split_with_its_features_and_labels(store, dataset):

@@ -255,7 +255,7 @@ def label(
     store = open_clips(features)
     wanted = read_captions(captions) if captions else captions_for(weak.classes)
     clip, clap = load_encoders(None, clip_weights, clap_weights, device, store.encoders)
-    dataset = label_clips(store, weak, wanted, clip, clap, annotation)
+    dataset = label_clips(store, weak, wanted, clip, clap, annotation, out.name)
     write_store(out, dataset, overwrite)
     report_store(out, dataset, as_json)
 

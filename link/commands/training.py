@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+#: With fewer clips of validation than this, which epoch is best is mostly chance.
+FEW = 10
+
 
 @app.command(epilog=EXAMPLE + "`link-avvp train --data store --out runs/link --seed 1`")
 def train(
@@ -104,6 +107,8 @@ def train(
     check_fit(dataset, network)
     folder = RunFolder(out, dataset, network, config, resume)
     err.print(f"{dataset.name}: {sizes(dataset)}; {config.epochs} epochs on {config.device}")
+    if len(dataset.val) < FEW:
+        err.print(f"note: {len(dataset.val)} clips of validation are few to select an epoch by")
     with progress_bar() as progress:
         bar = progress.add_task("training", total=config.epochs, status="")
 

@@ -119,8 +119,9 @@ def parse(
             if not as_json:
                 absent = {"audio": "no sound", "visual": "no picture"}
                 notes = "".join(f", {absent[modality]}" for modality in sorted(parsed.absent))
+                count = "1 event" if len(events) == 1 else f"{len(events)} events"
                 progress.console.print(
-                    f"{named[name]}: {len(events)} events{notes}", markup=False, highlight=False
+                    f"{named[name]}: {count}{notes}", markup=False, highlight=False
                 )
         show(len(named))
     if as_json:
