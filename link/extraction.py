@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from link.array_files import write_arrays
+from link.array_files import HEADER, write_arrays
 from link.clip_features import FORMAT, VERSION, ClipStore, encode_clips, open_clips
 from link.dataset import FeatureError
 from link.encoders import ClapEncoder, ClipEncoder
@@ -66,7 +66,7 @@ def extract(
         "encoders": {"audio": clap.name, "visual": clip.name},
         "logit_scales": {"audio": clap.logit_scale, "visual": clip.logit_scale},
     }
-    before = None if overwrite else _store_to_extend(out, made_with)
+    before = _store_to_extend(out, made_with, overwrite)
     group = max(clip.batch_size, clap.batch_size)
     identity = {"version": VERSION, "group": group, **made_with}
     with Journal(out.with_name(f".{out.name}.partial"), identity) as journal:
@@ -248,8 +248,11 @@ class _Work:
         return [record for record in self._in_order() if "error" in record]
 
 
-def _store_to_extend(out: Path, made_with: Mapping[str, Any]) -> ClipStore | None:
+def _store_to_extend(out: Path, made_with: Mapping[str, Any], overwrite: bool) -> ClipStore | None:
+    """The store at `out`; None if there is none, or it is to be overwritten."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if overwrite and (out / HEADER).is_file():
         return None
     store = open_clips(out)
     for key, now in made_with.items():

@@ -180,8 +180,10 @@ def test_nothing_else_is_overwritten(videos, tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "thesis.tex").touch()
     for overwrite in (False, True):
+        clip = SmallClip()
         with pytest.raises(FeatureError, match="not a feature store"):
-            extract({"a": videos["a_clip"]}, tmp_path / "s", SmallClip(), SmallClap(), overwrite)
+            extract({"a": videos["a_clip"]}, tmp_path / "s", clip, SmallClap(), overwrite)
+        assert clip.encoded == 0
     assert (tmp_path / "s" / "thesis.tex").exists()
 
 
