@@ -114,7 +114,9 @@ def test_simulated_data_has_the_books_sizes_and_anything_real_has_valors(noteboo
         **{**widths, **BOOK_NETWORK, "hidden": 12}, tsam=False
     )
     assert notebook.chapter_training(simulated, seed=2) == TrainingConfig(**BOOK_TRAINING, seed=2)
-    assert notebook.chapter_training(real, epochs=3, device="cpu") == TrainingConfig(epochs=3)
+    assert notebook.chapter_training(real, epochs=3, device="cpu") == TrainingConfig(
+        epochs=3, mode="fast"
+    )
     for available, device in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
         assert notebook.chapter_training(real).device == device
