@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def extract(
         "logit_scales": {"audio": clap.logit_scale, "visual": clip.logit_scale},
     }
     before = _store_to_extend(out, made_with, overwrite)
-    group = max(clip.batch_size, clap.batch_size)
+    # As few clips as fill whole batches with their segments.
+    group = max(size // gcd(size, SEGMENTS) for size in (clip.batch_size, clap.batch_size))
     identity = {"version": VERSION, "group": group, **made_with}
     with Journal(out.with_name(f".{out.name}.partial"), identity) as journal:
         work = _Work(videos, journal, before, group)
