@@ -228,6 +228,12 @@ def test_it_is_trained_on_with_all_of_link(place):
     assert "segment/type" in scores["val"] and "segment/type" in scores["test"]
 
 
+@pytest.mark.parametrize(("option", "mode"), [([], "fast"), (["--half"], "half")])
+def test_real_features_train_fast_and_half_is_followed(place, tmp_path, option, mode):
+    call("train", "--data", "store", "--out", tmp_path / "r", "--epochs", 1, *option, cwd=place)
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["training"]["mode"] == mode
+
+
 def test_without_annotation_videos_labels_are_scored_and_an_ablation_says_no(place):
     done = call("evaluate", "weak_run", "--data", "weak", "--json", cwd=place)
     scores = json.loads(done.stdout)["scores"]

@@ -101,7 +101,12 @@ def train(
     if not motion:
         network = dataclasses.replace(network, motion_dim=None)
     config = training_settings(
-        dataset, epochs, device, batch_size=batch_size, learning_rate=learning_rate
+        dataset,
+        epochs,
+        device,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        mode="half" if half else None,
     )
     config = dataclasses.replace(config, seed=seed)
     check_fit(dataset, network)
@@ -136,7 +141,7 @@ def evaluate(
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a trained network on an annotated split."""
+    """Evaluate a trained network on the test or the validation split."""
     if split not in ("test", "val"):
         raise typer.BadParameter("it must be test or val", param_hint="--split")
     from link.console import print_scores
