@@ -17,6 +17,7 @@ from link.encoders import ClapEncoder, ClipEncoder
 from link.events import SEGMENTS
 from link.features import audio_map_matrix
 from link.media import Clip
+from link.pseudo_labels import Captions, audio_priors, visual_priors
 
 FORMAT = "link-clips"
 VERSION = 1
@@ -71,6 +72,23 @@ def encode_clips(clips: Sequence[Clip], clip: ClipEncoder, clap: ClapEncoder) ->
     audio[heard.any(axis=1)] = audio_map_matrix().astype(np.float32) @ maps
     audio[~heard] = 0
     return ClipFeatures(audio, sound, visual, heard, seen)
+
+
+def clip_priors(
+    features: ClipFeatures,
+    texts: tuple[np.ndarray, np.ndarray],
+    captions: Captions,
+    clip: ClipEncoder,
+    clap: ClapEncoder,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The priors of N clips, heard and seen: bool (N, 10, C), false where a segment has neither.
+
+    `texts` are the text features of the captions (`link.pseudo_labels.text_features`). What a
+    network is trained on and what it reads of a new video are both made here.
+    """
+    heard = audio_priors(clap.logits(features.sound, texts[0]), captions.audio_thresholds)
+    seen = visual_priors(clip.logits(features.visual, texts[1]), captions.visual_thresholds)
+    return heard & features.heard[..., None], seen & features.seen[..., None]
 
 
 def _filled_up(clip: Clip) -> np.ndarray:

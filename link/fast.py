@@ -72,25 +72,17 @@ def fast_layers(model: LINK, dropout: Dropout) -> Iterator[None]:
         model.encoder.layers = plain
 
 
-class FastLayer(nn.Module):
-    """What a `link.han.HANLayer` computes, with both attentions side by side."""
+class FastLayer(HANLayer):
+    """What a `link.han.HANLayer` computes, by its own parts, with both attentions side by side."""
 
     def __init__(self, plain: HANLayer, dropout: Dropout) -> None:
-        super().__init__()
-        self.plain = plain
-        self._dropout = dropout
-
-    def forward(self, own: Tensor, other: Tensor) -> Tensor:
-        """Update the features ``own`` by ``other``, both (B, T, hidden)."""
-        plain = self.plain
-        if plain.pre_norm:
-            own = own + self._attend(plain.norm1(own), other)
-            return own + self._feed_forward(plain.norm2(own))
-        own = plain.norm1(own + self._attend(own, other))
-        return plain.norm2(own + self._feed_forward(own))
+        nn.Module.__init__(self)
+        self.pre_norm = plain.pre_norm
+        for name, part in plain.named_children():
+            setattr(self, name, dropout if part is plain.dropout else part)
 
     def _attend(self, own: Tensor, other: Tensor) -> Tensor:
-        within, across = self.plain.self_attention, self.plain.cross_attention
+        within, across = self.self_attention, self.cross_attention
         videos, segments, hidden = own.shape
         heads = within.num_heads
 
@@ -108,15 +100,11 @@ class FastLayer(nn.Module):
         keys = torch.stack([split(key), split(other_key)])
         values = torch.stack([split(value), split(other_value)])
         scaled = queries @ keys.transpose(-1, -2) * (hidden // heads) ** -0.5
-        attended = self._dropout(scaled.softmax(dim=-1)) @ values
+        attended = self.dropout(scaled.softmax(dim=-1)) @ values
         attended = attended.transpose(2, 3).reshape(2, videos, segments, hidden)
-        return self._dropout(within.out_proj(attended[0])) + self._dropout(
+        return self.dropout(within.out_proj(attended[0])) + self.dropout(
             across.out_proj(attended[1])
         )
-
-    def _feed_forward(self, features: Tensor) -> Tensor:
-        expanded = self._dropout(self.plain.expand(features).relu())
-        return self._dropout(self.plain.contract(expanded))
 
 
 def make_dropout(rate: float, device: torch.device, seed: int) -> Dropout:

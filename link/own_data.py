@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from link.clip_features import ClipStore
+from link.clip_features import ClipStore, clip_priors
 from link.dataset import SPLITS, Dataset, Split
 from link.events import SEGMENTS, Event, Modality, Parsing
 from link.label_files import LabelError, WeakLabels
-from link.pseudo_labels import Captions, audio_priors, keep_weak, text_features, visual_priors
+from link.pseudo_labels import Captions, keep_weak, text_features
 
 if TYPE_CHECKING:
     from link.encoders import ClapEncoder, ClipEncoder
@@ -60,13 +60,8 @@ def label_clips(
             f"{weak.path} has the class {min(unknown)!r}, for which there is no caption; the "
             f"captions are of {', '.join(captions.classes)}"
         )
-    audio_text, visual_text = text_features(clap, clip, captions)
-    heard = audio_priors(clap.logits(store.features.sound, audio_text), captions.audio_thresholds)
-    seen = visual_priors(
-        clip.logits(store.features.visual, visual_text), captions.visual_thresholds
-    )
-    heard &= store.features.heard[..., None]
-    seen &= store.features.seen[..., None]
+    texts = audio_text, visual_text = text_features(clap, clip, captions)
+    heard, seen = clip_priors(store.features, texts, captions, clip, clap)
     split_of = weak.splits or _draw_splits(names)
     splits = {}
     for split in SPLITS:
@@ -153,15 +148,13 @@ def _truth(
 ) -> dict[str, np.ndarray]:
     """Both modalities' truth of a split's clips; nothing where no video is annotated."""
     bare = [name for name in names if name not in events]
-    if len(bare) == len(names):
+    if bare and (split == "train" or len(bare) == len(names)):
         return {}
-    if bare and split != "train":
+    if bare:
         raise LabelError(
             f"the events of {bare[0]} are not given, but those of other videos in its split, "
             f"{split}: add a row with its name alone if there are none"
         )
-    if bare:
-        return {}
     truth: dict[Modality, list[np.ndarray]] = {"audio": [], "visual": []}
     videos = {video["name"]: video for video in store.videos}
     for name in names:

@@ -15,7 +15,7 @@ import torch
 
 import link
 from link.about import About
-from link.clip_features import ClipFeatures, encode_clips
+from link.clip_features import ClipFeatures, clip_priors, encode_clips
 from link.encoders import ClapEncoder, ClipEncoder
 from link.errors import LinkError
 from link.events import SEGMENTS, Parsing
@@ -101,18 +101,16 @@ def by_network(
                 f"{width}: use {about.encoders[modality]}, with which it was trained"
             )
 
+    device = next(model.parameters()).device
+    if config.plsim:
+        parts = model.plsim_audio, model.plsim_visual
+        texts = tuple(part.text.cpu().numpy() for part in parts)
+
     @torch.no_grad()
     def probabilities(features: ClipFeatures) -> np.ndarray:
         inputs = [features.audio, features.visual, None]
         if config.plsim:
-            text = [part.text.cpu().numpy() for part in (model.plsim_audio, model.plsim_visual)]
-            heard = clap.logits(features.sound, text[0]) > about.captions.audio_thresholds
-            seen = clip.logits(features.visual, text[1]) > about.captions.visual_thresholds
-            inputs += [
-                heard & features.heard[..., None],
-                seen & features.seen[..., None],
-            ]
-        device = next(model.parameters()).device
+            inputs += clip_priors(features, texts, about.captions, clip, clap)
         output = model(
             *(
                 part if part is None else torch.from_numpy(part).to(device, torch.float32)

@@ -51,17 +51,13 @@ def simulate(
 ) -> None:
     """Draw a simulated data set with the statistics of LLP and write it as a store."""
     refuse_existing(out, overwrite)
-    from link.console import report_store
-    from link.features import write_store
     from link.simulation import SimulationConfig
     from link.simulation import simulate as draw
 
     config = SimulationConfig(
         train=train, val=val, test=test, misalignment=misalignment, seed=seed
     )
-    dataset = draw(config)
-    write_store(out, dataset, overwrite)
-    report_store(out, dataset, as_json)
+    _keep(draw(config), out, overwrite, as_json)
 
 
 @app.command(epilog=EXAMPLE + "`link-avvp pack valor/data --annotations llp --out store`")
@@ -89,17 +85,13 @@ def pack(
 ) -> None:
     """Turn the published VALOR features into a store: one file an array, opened at once."""
     refuse_existing(out, overwrite)
-    from link.console import report_store
-    from link.features import HEADER, write_store
+    from link.features import HEADER
 
     if (folder / HEADER).exists():
         raise typer.BadParameter(f"{folder} is a store already", param_hint="FOLDER")
     encoders = load_encoders(None, clip_weights, clap_weights, device) if priors else None
     dataset = open_data(str(folder.resolve()), annotations, skip_bad)
-    if encoders:
-        dataset = _with_priors(dataset, *encoders)
-    write_store(out, dataset, overwrite)
-    report_store(out, dataset, as_json)
+    _keep(_with_priors(dataset, encoders), out, overwrite, as_json)
 
 
 class Downloadable(StrEnum):
@@ -146,9 +138,8 @@ def download(
     of this package. Takes at most 5.2 GB of disk while it unpacks, and 0.8 GB
     for the store; packing takes as much memory as the store.
     """
-    from link.console import reading_bar, report_store, transfer_bar
+    from link.console import reading_bar, transfer_bar
     from link.download import download_llp
-    from link.features import write_store
     from link.presets import llp_store
     from link.valor_folders import read_valor_folders
 
@@ -165,10 +156,7 @@ def download(
     encoders = load_encoders(None, clip_weights, clap_weights, device) if priors else None
     with reading_bar(str(folder)) as show_read:
         dataset = read_valor_folders(folder, annotated, skip_bad, show_read)
-    if encoders:
-        dataset = _with_priors(dataset, *encoders)
-    write_store(out, dataset, overwrite)
-    report_store(out, dataset, as_json)
+    _keep(_with_priors(dataset, encoders), out, overwrite, as_json)
     err.print(f"note: {folder} is no longer needed; remove it if you want its space", markup=False)
 
 
@@ -244,8 +232,6 @@ def label(
     """Make a data set of extracted features, weak labels and what the teachers say."""
     refuse_existing(out, overwrite)
     from link.clip_features import open_clips
-    from link.console import report_store
-    from link.features import write_store
     from link.label_files import read_events, read_labels
     from link.own_data import label_clips
     from link.pseudo_labels import captions_for, read_captions
@@ -256,12 +242,26 @@ def label(
     wanted = read_captions(captions) if captions else captions_for(weak.classes)
     clip, clap = load_encoders(None, clip_weights, clap_weights, device, store.encoders)
     dataset = label_clips(store, weak, wanted, clip, clap, annotation, out.name)
+    _keep(dataset, out, overwrite, as_json)
+
+
+def _keep(dataset: "Dataset", out: Path, overwrite: bool, as_json: bool) -> None:
+    """Write a data set as a store, and tell of it."""
+    from link.console import report_store
+    from link.features import write_store
+
     write_store(out, dataset, overwrite)
     report_store(out, dataset, as_json)
 
 
-def _with_priors(dataset: "Dataset", clip: "ClipEncoder", clap: "ClapEncoder") -> "Dataset":
+def _with_priors(
+    dataset: "Dataset", encoders: tuple["ClipEncoder", "ClapEncoder"] | None
+) -> "Dataset":
+    """The data set with what PLSIM reads; as it is, without encoders to make that."""
+    if encoders is None:
+        return dataset
     from link.pseudo_labels import with_priors
 
+    clip, clap = encoders
     with err.status("making label-free pseudo-labels"):
         return with_priors(dataset, clap, clip)
