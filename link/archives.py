@@ -120,8 +120,8 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
             yield opened
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise ArchiveError(f"{archive} is damaged ({_sentence(error)}): {remedy}") from error
-    # What zipfile raises for encrypted entries and for compression methods that it lacks.
-    except (RuntimeError, NotImplementedError) as error:
+    # What zipfile raises for encrypted entries, and a kind of it for compression that it lacks.
+    except RuntimeError as error:
         raise ArchiveError(
             f"{archive} cannot be unpacked ({_sentence(error)}): {remedy}"
         ) from error
