@@ -14,40 +14,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from link.dataset import Dataset
+from link.intervals import Interval, interval
 from link.model import VALOR_SWITCHES, LinkConfig
 from link.runs import RunError, describe_data, versions, write_json
+from link.stack import fit_stack, networks_at_once
 from link.training import TrainingConfig, check_fit, fit
 
 MODULES = {"tsam": "TSAM", "s_loss": "S-LOSS", "plsim": "PLSIM"}
 BASELINE = "no module"
 VALOR = "VALOR++"
-
-
-class Interval(NamedTuple):
-    """A mean over seeds with the bounds of its confidence interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        return not self.low <= 0 <= self.high
-
-    def __str__(self) -> str:
-        """``+1.2 [+0.3, +2.1]``, for differences in points."""
-        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
-
-    def verdict(self) -> str:
-        """The interval, and in words whether it leaves the sign of the difference open."""
-        holds = "its interval excludes zero" if self.excludes_zero else "its interval holds zero"
-        return f"{self} points: {holds}"
 
 
 @dataclass(frozen=True)
@@ -94,10 +74,13 @@ def run_ablation(
     Parameters
     ----------
     config, training
-        Sizes, and how to train; switches and seed are replaced.
+        Sizes, and how to train; switches and seed are replaced. In the modes ``fast`` and ``half``
+        the seeds of a variant train as one stacked model, as many as memory allows
+        (`link.stack`): the same result up to rounding, and on a GPU up to which segments dropout
+        drops.
     jobs
         Trainings at a time, each on one thread, and in a process of its own if there are two or
-        more. The result does not depend on it.
+        more. The result depends on it as little.
     on_record
         Called with each result as it comes.
     done
@@ -112,15 +95,18 @@ def run_ablation(
         check_fit(dataset, variant)
     known = {(record.variant, record.seed): record for record in done}
     wanted = [(name, seed) for name in variants(config) for seed in seeds]
-    work = [
-        (name, variants(config)[name], replace(training, seed=seed))
-        for name, seed in wanted
-        if (name, seed) not in known
-    ]
-    for record in _run(dataset, work, jobs):
-        known[record.variant, record.seed] = record
-        if on_record is not None:
-            on_record(record)
+    work = []
+    for name, variant in variants(config).items():
+        missing = [seed for seed in seeds if (name, seed) not in known]
+        stacks = len(missing)
+        if training.mode != "plain" and len(missing) > 1:
+            stacks = -(-len(missing) // networks_at_once(dataset, variant, training, jobs))
+        work += [(name, variant, training, missing[first::stacks]) for first in range(stacks)]
+    for records in _run(dataset, work, jobs):
+        for record in records:
+            known[record.variant, record.seed] = record
+            if on_record is not None:
+                on_record(record)
     return [known[key] for key in wanted]
 
 
@@ -227,18 +213,6 @@ def module_effects(
     return effects
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Mean and Student's t confidence interval. ValueError for fewer than two values."""
-    from scipy.stats import t
-
-    if len(values) < 2:
-        raise ValueError("a confidence interval needs two seeds or more")
-    mean = float(np.mean(values))
-    error = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * error
-    return Interval(mean, mean - reach, mean + reach)
-
-
 def _table(records: Sequence[Record], score: str) -> dict[str, dict[int, float]]:
     table: dict[str, dict[int, float]] = {}
     for record in records:
@@ -246,12 +220,12 @@ def _table(records: Sequence[Record], score: str) -> dict[str, dict[int, float]]
     return table
 
 
-def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[Record]:
+def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[list[Record]]:
     if jobs == 1:
         for item in work:
             with _one_thread():
-                record = _train(dataset, *item)
-            yield record
+                records = _train(dataset, *item)
+            yield records
         return
     # A forked process would inherit torch's threads in an undefined state.
     spawn = multiprocessing.get_context("spawn")
@@ -259,9 +233,17 @@ def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[Record]:
         yield from pool.map(_train_in_worker, work)
 
 
-def _train(dataset: Dataset, name: str, config: LinkConfig, training: TrainingConfig) -> Record:
-    fitted = fit(dataset, config, training)
-    return Record(name, training.seed, fitted.scores["test"], fitted.best_epoch)
+def _train(
+    dataset: Dataset, name: str, config: LinkConfig, training: TrainingConfig, seeds: Sequence[int]
+) -> list[Record]:
+    if len(seeds) == 1:
+        fits = [fit(dataset, config, replace(training, seed=seeds[0]))]
+    else:
+        fits = fit_stack(dataset, config, training, seeds)
+    return [
+        Record(name, seed, each.scores["test"], each.best_epoch)
+        for seed, each in zip(seeds, fits, strict=True)
+    ]
 
 
 @contextlib.contextmanager
@@ -284,5 +266,5 @@ def _start_worker(dataset: Dataset) -> None:
     torch.set_num_threads(1)
 
 
-def _train_in_worker(item: tuple) -> Record:
+def _train_in_worker(item: tuple) -> list[Record]:
     return _train(_worker_dataset, *item)

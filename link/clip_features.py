@@ -28,11 +28,17 @@ _HEADER_KEYS = {"hop", "encoders", "logit_scales", "videos", "failed", "arrays"}
 class ClipFeatures:
     """Features of N clips of ten segments; zeros where a segment has no picture, or no sound.
 
-    audio: float32 (N, 10, 768), CLAP's map of the clip, pooled to segments: what a network reads.
-    sound: float32 (N, 10, 512), CLAP's embedding of each segment by itself, of length 1: what is
+    Attributes
+    ----------
+    audio
+        float32 (N, 10, 768), CLAP's map of the clip, pooled to segments: what a network reads.
+    sound
+        float32 (N, 10, 512), CLAP's embedding of each segment by itself, of length 1: what is
         compared with captions.
-    visual: float32 (N, 10, 768), CLIP's embedding of each segment's frame, of length 1: both.
-    heard, seen: bool (N, 10), which segments have sound, and which a picture.
+    visual
+        float32 (N, 10, 768), CLIP's embedding of each segment's frame, of length 1: both.
+    heard, seen
+        bool (N, 10), which segments have sound, and which a picture.
     """
 
     audio: np.ndarray
@@ -104,15 +110,24 @@ def _filled_up(clip: Clip) -> np.ndarray:
 class ClipStore:
     """Features of videos as `link-avvp extract` writes them, memory-mapped.
 
-    videos: a record each, in the order of the rows: ``name``, ``bytes`` and ``sha256`` of its
-        file, ``duration`` in seconds, ``segments`` (the seconds that it has), ``picture`` and
+    Attributes
+    ----------
+    features
+        Of all clips, the rows of a video one after the other.
+    videos
+        A record each, in the order of the rows: ``name``, ``bytes`` and ``sha256`` of its file,
+        ``duration`` in seconds, ``segments`` (the seconds that it has), ``picture`` and
         ``sound`` (whether it has them), and ``clips``, the number of its rows.
-    failed: a record each for the videos that could not be read: ``name``, ``sha256`` (None where
+    failed
+        A record each for the videos that could not be read: ``name``, ``sha256`` (None where
         there is no file) and ``error``.
-    starts: int32 (N,), where each clip starts in its video, in seconds.
-    encoders, logit_scales: by modality, ``audio`` and ``visual``: the encoder's name, and the
-        factor between cosines and logits.
-    hop: seconds from the start of a clip to that of the next.
+    starts
+        int32 (N,), where each clip starts in its video, in seconds.
+    encoders, logit_scales
+        By modality, ``audio`` and ``visual``: the encoder's name, and the factor between cosines
+        and logits.
+    hop
+        Seconds from the start of a clip to that of the next.
     """
 
     path: Path

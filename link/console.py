@@ -55,10 +55,12 @@ def reading_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def sizes(dataset: Dataset) -> str:
+    """How many videos each split has, in words."""
     return ", ".join(f"{len(split)} {name}" for name, split in dataset.splits().items())
 
 
 def report_store(out: Path, dataset: Dataset, as_json: bool) -> None:
+    """Tell of a store that was written."""
     left_out = dataset.provenance.get("left_out", {})
     if as_json:
         videos = {name: len(split) for name, split in dataset.splits().items()}
@@ -72,10 +74,12 @@ def report_store(out: Path, dataset: Dataset, as_json: bool) -> None:
 
 
 def simulated_note(dataset: Dataset) -> str:
+    """What is said beside numbers that are simulated; nothing beside others."""
     return " (simulated data)" if dataset.simulated else ""
 
 
 def print_scores(columns: dict[str, dict[str, float]], dataset: Dataset) -> None:
+    """A table of scores, a column for each split or run."""
     table = Table(title=f"F-scores in percent, {dataset.name}{simulated_note(dataset)}")
     table.add_column("score")
     for name in columns:
@@ -88,6 +92,7 @@ def print_scores(columns: dict[str, dict[str, float]], dataset: Dataset) -> None
 
 
 def print_ablation(records: Sequence[Record], score: str, dataset: Dataset) -> None:
+    """A table of the ablation: each row with its mean and its gain over the baseline."""
     table = Table(title=f"{score} in percent, {dataset.name}{simulated_note(dataset)}")
     for column in ("modules", "mean", "95% interval", f"minus {BASELINE}", "95% interval"):
         table.add_column(column, justify="left" if column == "modules" else "right")

@@ -129,6 +129,7 @@ def probe(path: str | Path) -> MediaInfo:
 
 
 def av_module():
+    """PyAV, imported late. Raises MediaError, with its remedy, where it is not installed."""
     try:
         import av
     except ImportError as missing:
@@ -137,6 +138,7 @@ def av_module():
 
 
 def open_media(path: Path):
+    """A container of PyAV. Raises MediaError where the file is none that FFmpeg reads."""
     if not path.exists():
         raise MediaError(f"{path} does not exist: check the name")
     if not path.is_file():

@@ -66,17 +66,24 @@ class Split:
     What a model may read is `audio`, `visual`, `motion` and the priors. Everything else derives
     from labels: a model that is given `weak`, a target or a truth as input is told the answer.
 
-    names: N video names, ``<11-character id>_<start>_<end>`` in LLP.
-    audio, visual, motion: (N, T, width) float32 features; motion may be None.
-    weak: (N, C) bool, the video-level label. Supervision in training, never an input.
-    audio_target, visual_target: (N, T, C) bool, pseudo-labels filtered by the weak label. For
-        the training loss only: at test time they would hand the model the video's labels.
-    audio_prior, visual_prior: (N, T, C) bool or float32, or None. Pseudo-labels made without any
-        label: the only pseudo-labels that a model may see as input.
-    audio_truth, visual_truth: (N, T, C) bool, or None where nobody annotated segments (train).
-        For evaluation only.
+    Raises FeatureError when an array's shape or dtype is not the one below.
 
-    Raises FeatureError when an array's shape or dtype is not the one above.
+    Attributes
+    ----------
+    names
+        N video names, ``<11-character id>_<start>_<end>`` in LLP.
+    audio, visual, motion
+        (N, T, width) float32 features; motion may be None.
+    weak
+        (N, C) bool, the video-level label. Supervision in training, never an input.
+    audio_target, visual_target
+        (N, T, C) bool, pseudo-labels filtered by the weak label. For the training loss only: at
+        test time they would hand the model the video's labels.
+    audio_prior, visual_prior
+        (N, T, C) bool or float32, or None. Pseudo-labels made without any label: the only
+        pseudo-labels that a model may see as input.
+    audio_truth, visual_truth
+        (N, T, C) bool, or None where nobody annotated segments (train). For evaluation only.
     """
 
     names: tuple[str, ...]
@@ -138,13 +145,23 @@ class Split:
 class Dataset:
     """A whole data set: what training, evaluation and the feature store work on.
 
-    name: how reports call it. simulated: True where no recording stands behind the numbers.
-    classes: C class names, in the order of the class axis.
-    audio_text, visual_text: (C, Dta), (C, Dtv) float32 text features of the class captions, or
-        None where the text encoders were not at hand.
-    provenance: anything JSON can hold (encoder names, seed, what was left out, ...).
-
     Raises FeatureError when splits disagree with each other or with the classes.
+
+    Attributes
+    ----------
+    name
+        How reports call it.
+    simulated
+        True where no recording stands behind the numbers.
+    classes
+        C class names, in the order of the class axis.
+    train, val, test
+        The splits.
+    audio_text, visual_text
+        (C, Dta), (C, Dtv) float32 text features of the class captions, or None where the text
+        encoders were not at hand.
+    provenance
+        Anything JSON can hold (encoder names, seed, what was left out, ...).
     """
 
     name: str

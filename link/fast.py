@@ -1,10 +1,11 @@
-"""The training epoch of `link.training` in less time: the same steps, computed in another way.
+"""The epochs of `link.training` in less time: the same steps, computed in another way.
 
 For networks of VALOR++'s size. Against the plain epoch, which stays the one to read:
 
 - self-attention and cross-modal attention are computed side by side in one product each;
 - on a CPU, dropout's masks come from a generator that is several times faster than torch's;
 - the optimiser is a fused one, and losses are added up on the device, so nothing waits for them;
+- on a GPU the data lie on it, and a step is recorded once and replayed (`link.capture`);
 - on request, products are in bfloat16, with weights and losses in float32.
 
 Without dropout the losses are those of the plain epoch up to rounding; with it, other segments are
@@ -19,51 +20,146 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from link.dataset import Split
+from link.capture import step_taker
+from link.dataset import Dataset
 from link.han import HANLayer
-from link.inference import batches
+from link.inference import INPUTS, Batch, Videos, evaluate
 from link.model import LINK
 from link.training import TrainingConfig, check_finite
 
 Dropout = Callable[[Tensor], Tensor]
 
+#: The probabilities of whole videos in `link.han.ParsingOutput`.
+VIDEO_LEVEL = ("video", "audio", "visual")
 
-def fast_epoch(
-    model: LINK,
-    optimiser: torch.optim.Optimizer,
-    split: Split,
-    config: TrainingConfig,
-    rate: float,
-    order: torch.Generator,
-) -> dict[str, float]:
-    """One pass over the split; takes and returns what `link.training.train_epoch` does."""
-    model.train()
+
+class FastTraining:
+    """Epochs and validation of one network, as `link.training.fit` asks for them.
+
+    What it has on the device, and has recorded there, serves all epochs.
+
+    Parameters
+    ----------
+    optimiser
+        Of the model's parameters. On a GPU it is made ready to be recorded.
+    """
+
+    def __init__(
+        self,
+        model: LINK,
+        optimiser: torch.optim.Optimizer,
+        dataset: Dataset,
+        config: TrainingConfig,
+    ) -> None:
+        self.model, self.optimiser, self.config = model, optimiser, config
+        self.objective = Objective(model, half=config.mode == "half")
+        self.train = Videos(dataset.train, config.device)
+        self.val = Videos(dataset.val, config.device, INPUTS)
+        self.sums = Sums()
+        self.take = step_taker(self.train.device)
+        rates_on_device(optimiser, self.train.device)
+
+    def epoch(self, rate: float, order: torch.Generator) -> dict[str, float]:
+        """One pass over the train split; returns what `link.training.train_epoch` does."""
+        self.model.train()
+        set_rate(self.optimiser, rate)
+        # Drawn from torch's generator, whose state a run keeps: a resumed run has the same masks.
+        seed = int(torch.randint(2**31, ()))
+        dropout = make_dropout(self.model.config.dropout, self.train.device, seed)
+        videos = len(self.train.split)
+        shuffled = self.train.order(torch.randperm(videos, generator=order))
+        self.sums.clear()
+        with fast_layers(self.model, dropout):
+            for start in range(0, videos, self.config.batch_size):
+                self.take(self._step, shuffled[start : start + self.config.batch_size])
+        means = self.sums.means(videos)
+        check_finite([means["total"], *self.model.parameters()], self.config)
+        return {name: mean.item() for name, mean in means.items()}
+
+    def validate(self) -> dict[str, float]:
+        """The scores of the validation split, as `link.inference.evaluate` has them."""
+        with fast_layers(self.model, nn.Identity()), self.objective.precision():
+            return evaluate(self.model, self.val)
+
+    def _step(self, chosen: Tensor | np.ndarray) -> None:
+        terms = self.objective(self.train.batch(chosen))
+        self.optimiser.zero_grad()
+        terms["total"].backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_norm)
+        self.optimiser.step()
+        self.sums.add(terms, len(chosen))
+
+
+class Objective(nn.Module):
+    """A network with its loss, as one module: a batch to the terms of the loss.
+
+    Parameters
+    ----------
+    half
+        Whether products are in bfloat16. The losses are in float32: products alone lose little by
+        fewer digits.
+    """
+
+    def __init__(self, model: LINK, half: bool) -> None:
+        super().__init__()
+        self.model, self.half = model, half
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        with self.precision():
+            output = self.model(*batch.inputs)
+        output = type(output)(*(x.float() for x in output))
+        # The loss would reject probabilities that are no numbers in words that help nobody. Logits
+        # are none either then, and so the total tells of them when the epoch ends.
+        numbers = {f"{x}_prob": getattr(output, f"{x}_prob").nan_to_num(0.5) for x in VIDEO_LEVEL}
+        return self.model.loss(output._replace(**numbers), *batch.labels)
+
+    def precision(self) -> torch.autocast:
+        """The context in which the network computes."""
+        device = next(self.model.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.half)
+
+
+class Sums:
+    """Terms of the loss, added up over videos on the device that they are on."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+
+    def clear(self) -> None:
+        # In place, since a recorded step adds to the tensors that it was recorded with.
+        for total in self.sums.values():
+            total.zero_()
+
+    def add(self, terms: dict[str, Tensor], videos: int) -> None:
+        for name, term in terms.items():
+            term = term.detach()
+            self.sums.setdefault(name, torch.zeros_like(term)).add_(term, alpha=videos)
+
+    def means(self, videos: int) -> dict[str, Tensor]:
+        return {name: total / videos for name, total in self.sums.items()}
+
+
+def rates_on_device(optimiser: torch.optim.Optimizer, device: torch.device) -> None:
+    """Keep learning rates where a recorded step reads them anew, on a GPU."""
+    if device.type != "cuda":
+        return
     for group in optimiser.param_groups:
-        group["lr"] = rate
-    device = torch.device(config.device)
-    # Drawn from torch's generator, whose state a run keeps: so a resumed run has the same masks.
-    dropout = make_dropout(model.config.dropout, device, seed=int(torch.randint(2**31, ())))
-    sums: dict[str, Tensor] = {}
-    shuffled = torch.randperm(len(split), generator=order).numpy()
-    with fast_layers(model, dropout):
-        for batch in batches(split, config.batch_size, config.device, shuffled):
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.mode == "half"):
-                output = model(*batch.inputs)
-            # The losses are in float32: products alone lose little by fewer digits.
-            terms = model.loss(type(output)(*(x.float() for x in output)), *batch.labels)
-            optimiser.zero_grad()
-            terms["total"].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
-            optimiser.step()
-            for name, term in terms.items():
-                sums[name] = sums.get(name, 0.0) + term.detach() * len(batch.weak)
-    check_finite([sums["total"], *model.parameters()], config)
-    return {name: total.item() / len(split) for name, total in sums.items()}
+        group["capturable"] = True
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, in place where it is a tensor."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 @contextmanager
 def fast_layers(model: LINK, dropout: Dropout) -> Iterator[None]:
-    """Within, the layers of the model's encoder are `FastLayer`s; its parameters stay the same."""
+    """Within, the encoder's layers are of `FastLayer`; the model's parameters stay the same."""
     plain = model.encoder.layers
     model.encoder.layers = nn.ModuleList(FastLayer(layer, dropout) for layer in plain)
     try:
@@ -89,6 +185,8 @@ class FastLayer(HANLayer):
         def split(projected: Tensor) -> Tensor:
             return projected.view(videos, segments, heads, -1).transpose(1, 2)
 
+        # Of all segments in a row: products of two matrices, where networks are stacked as well.
+        own, other = own.flatten(0, 1), other.flatten(0, 1)
         # Of the features themselves: all three of self-attention, and the other's query.
         weight = torch.cat([within.in_proj_weight, across.in_proj_weight[:hidden]])
         bias = torch.cat([within.in_proj_bias, across.in_proj_bias[:hidden]])

@@ -93,12 +93,24 @@ class HANLayer(nn.Module):
 
 
 class HANEncoder(nn.Module):
-    """Layers that both modalities share; the visual update sees the audio update before it."""
+    """Layers that both modalities share; the visual update sees the audio update before it.
+
+    Without ``cross_modal`` the cross-attention is turned to the own modality: a control with the
+    same weights, in which neither modality sees the other.
+    """
 
     def __init__(
-        self, layers: int, hidden: int, heads: int, feed_forward: int, dropout: float, norm: Norm
+        self,
+        layers: int,
+        hidden: int,
+        heads: int,
+        feed_forward: int,
+        dropout: float,
+        norm: Norm,
+        cross_modal: bool = True,
     ):
         super().__init__()
+        self.cross_modal = cross_modal
         if norm not in ("post_norm", "pre_norm"):
             raise ValueError(f"norm must be 'post_norm' or 'pre_norm', not {norm!r}")
         self.layers = nn.ModuleList(
@@ -111,8 +123,8 @@ class HANEncoder(nn.Module):
     def forward(self, audio: Tensor, visual: Tensor) -> tuple[Tensor, Tensor]:
         """Twice (B, T, hidden) to the same."""
         for layer in self.layers:
-            audio = layer(audio, visual)
-            visual = layer(visual, audio)
+            audio = layer(audio, visual if self.cross_modal else audio)
+            visual = layer(visual, audio if self.cross_modal else visual)
         return self.final_norm_audio(audio), self.final_norm_visual(visual)
 
 

@@ -54,8 +54,47 @@ class Predictions(NamedTuple):
     video_prob: np.ndarray  #: (N, C) float32
 
 
+class Videos:
+    """The arrays of a split, to be cut into batches on a device.
+
+    On a GPU all of them are copied there at once, so that no batch waits for the host. On a CPU
+    they stay what they are: of a store's arrays, only what a batch asks for is read.
+
+    Parameters
+    ----------
+    names
+        The arrays that batches hold; the others are None, as those that the split lacks.
+    """
+
+    def __init__(
+        self, split: Split, device: str = "cpu", names: Sequence[str] = Batch._fields
+    ) -> None:
+        self.device = torch.device(device)
+        self.split = split
+        self.arrays = {name: array for name, array in split.arrays().items() if name in names}
+        if self.device.type != "cpu":
+            self.arrays = {
+                name: torch.from_numpy(np.array(array)).to(self.device)
+                for name, array in self.arrays.items()
+            }
+
+    def order(self, chosen: Tensor) -> Tensor | np.ndarray:
+        """Numbers of videos, integers of any shape, as the index that `batch` takes."""
+        return chosen.numpy() if self.device.type == "cpu" else chosen.to(self.device)
+
+    def batch(self, chosen: Tensor | np.ndarray) -> Batch:
+        """The videos of these numbers; every array begins with the axes of ``chosen``."""
+
+        def read(name: str) -> Tensor | None:
+            if name not in self.arrays:
+                return None
+            return torch.as_tensor(self.arrays[name][chosen]).to(torch.float32)
+
+        return Batch(*map(read, Batch._fields))
+
+
 @torch.no_grad()
-def predict(model: LINK, split: Split, device: str = "cpu") -> Predictions:
+def predict(model: LINK, split: Split | Videos, device: str = "cpu") -> Predictions:
     """Parse every video of a split, from its features and label-free priors alone."""
     model.eval()
     audio, visual, segment_prob, video_prob = [], [], [], []
@@ -64,18 +103,23 @@ def predict(model: LINK, split: Split, device: str = "cpu") -> Predictions:
         heard, seen = decide(output)
         audio.append(heard.cpu())
         visual.append(seen.cpu())
-        segment_prob.append(output.segment_prob.cpu())
-        video_prob.append(output.video_prob.cpu())
+        segment_prob.append(output.segment_prob.float().cpu())
+        video_prob.append(output.video_prob.float().cpu())
     return Predictions(*(torch.cat(x).numpy() for x in (audio, visual, segment_prob, video_prob)))
 
 
-def evaluate(model: LINK, split: Split, device: str = "cpu") -> dict[str, float]:
+def evaluate(model: LINK, split: Split | Videos, device: str = "cpu") -> dict[str, float]:
     """The ten F-scores of a split, in percent (`link.metrics.parsing_scores`).
 
     Where nobody annotated segments, only ``video``: how well the weak labels are predicted
     (`link.metrics.video_score`).
     """
     predictions = predict(model, split, device)
+    return scores(predictions, split.split if isinstance(split, Videos) else split)
+
+
+def scores(predictions: Predictions, split: Split) -> dict[str, float]:
+    """What :func:`evaluate` returns, of predictions already made."""
     if split.audio_truth is None or split.visual_truth is None:
         return {VIDEO_SCORE: video_score(predictions.video_prob >= DECISION_THRESHOLD, split.weak)}
     return parsing_scores(
@@ -84,7 +128,7 @@ def evaluate(model: LINK, split: Split, device: str = "cpu") -> dict[str, float]
 
 
 def batches(
-    split: Split,
+    split: Split | Videos,
     size: int,
     device: str = "cpu",
     order: np.ndarray | None = None,
@@ -93,16 +137,10 @@ def batches(
     """Cut a split into batches of at most ``size`` videos, in the given order or its own.
 
     Only the arrays in ``names`` are read; the others are None, as those that the split lacks.
+    ``device`` and ``names`` count for a split; `Videos` have theirs.
     """
-    order = np.arange(len(split)) if order is None else order
-    arrays = split.arrays()
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        yield Batch(
-            *(
-                torch.from_numpy(arrays[name][chosen]).to(device, torch.float32)
-                if name in names and name in arrays
-                else None
-                for name in Batch._fields
-            )
-        )
+    videos = split if isinstance(split, Videos) else Videos(split, device, names)
+    numbers = torch.arange(len(videos.split)) if order is None else torch.as_tensor(order)
+    numbers = videos.order(numbers)
+    for start in range(0, len(numbers), size):
+        yield videos.batch(numbers[start : start + size])

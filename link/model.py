@@ -55,6 +55,9 @@ class LinkConfig:
         paper does not have this; off by default.
     initial_mu
         Where S-LOSS's mu starts. At exactly 1 it never moves (`link.losses.similarity_loss`).
+    cross_modal
+        Whether the encoder's cross-attention looks at the other modality, as in HAN, or, as a
+        control with the same weights, at the own one (`link.han.HANEncoder`).
     """
 
     classes: int = 25
@@ -74,6 +77,7 @@ class LinkConfig:
     unimodal_terms: bool = True
     keep_weight: bool = False
     initial_mu: float = 0.0
+    cross_modal: bool = True
 
     @classmethod
     def valor(cls, **sizes) -> "LinkConfig":
@@ -110,7 +114,9 @@ class LINK(nn.Module):
         self.projection = Projection(c.hidden, c.audio_dim, c.visual_dim, c.motion_dim)
         if c.tsam:
             self.tsam = TSAM(c.segments)
-        self.encoder = HANEncoder(c.layers, c.hidden, c.heads, c.feed_forward, c.dropout, c.norm)
+        self.encoder = HANEncoder(
+            c.layers, c.hidden, c.heads, c.feed_forward, c.dropout, c.norm, c.cross_modal
+        )
         if c.plsim:
             self.plsim_audio = PLSIM(c.hidden, _checked_text(audio_text, "audio", c.classes))
             self.plsim_visual = PLSIM(c.hidden, _checked_text(visual_text, "visual", c.classes))

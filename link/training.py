@@ -118,7 +118,6 @@ def fit(
     model = build(model_config, dataset).to(config.device)
     optimiser = make_optimiser(model, config)
     order = torch.Generator().manual_seed(config.seed)
-    run_epoch = train_epoch if config.mode == "plain" else import_fast_epoch()
     history: list[dict] = []
     best_weights = clone_weights(model)
     if folder is not None:
@@ -128,13 +127,14 @@ def fit(
             model.load_state_dict(state["weights"])
             optimiser.load_state_dict(state["optimiser"])
             set_random_states(order, state["random"], config.device)
+    way = plain_training if config.mode == "plain" else fast_training
+    run_epoch, validate = way(model, optimiser, dataset, config)
 
     for epoch in range(len(history) + 1, config.epochs + 1):
         started = time.perf_counter()
         rate = learning_rate(epoch, config)
-        losses = run_epoch(model, optimiser, dataset.train, config, rate, order)
-        scores = evaluate(model, dataset.val, config.device)
-        record = {"epoch": epoch, "learning_rate": rate, "loss": losses, "val": scores}
+        losses = run_epoch(rate, order)
+        record = {"epoch": epoch, "learning_rate": rate, "loss": losses, "val": validate()}
         record["scalars"] = scalar_parameters(model)
         record["seconds"] = time.perf_counter() - started
         history.append(record)
@@ -152,14 +152,16 @@ def fit(
             on_epoch(record)
 
     model.load_state_dict(best_weights)
-    best = best_epoch(history)
-    scores = {
-        "val": history[best - 1]["val"],
-        "test": evaluate(model, dataset.test, config.device),
-    }
+    best, scores = best_epoch(history), held_out_scores(model, dataset, config.device)
     if folder is not None:
         folder.finish(best_weights, scores, best)
     return Fitted(model.eval(), history, best, scores)
+
+
+def held_out_scores(model: LINK, dataset: Dataset, device: str) -> dict[str, dict[str, float]]:
+    """The scores of the splits that weights were not trained on, ``val`` and ``test``."""
+    held_out = {"val": dataset.val, "test": dataset.test}
+    return {name: evaluate(model, split, device) for name, split in held_out.items()}
 
 
 def train_epoch(
@@ -191,11 +193,25 @@ def train_epoch(
     return {name: total / len(split) for name, total in sums.items()}
 
 
-def import_fast_epoch() -> Callable[..., dict[str, float]]:
-    """`link.fast.fast_epoch`; its module stands on this one."""
-    from link.fast import fast_epoch
+def plain_training(
+    model: LINK, optimiser: torch.optim.Optimizer, dataset: Dataset, config: TrainingConfig
+) -> tuple[Callable, Callable]:
+    """:func:`train_epoch` of a rate and an order, and the scores of the validation split."""
 
-    return fast_epoch
+    def run_epoch(rate: float, order: torch.Generator) -> dict[str, float]:
+        return train_epoch(model, optimiser, dataset.train, config, rate, order)
+
+    return run_epoch, lambda: evaluate(model, dataset.val, config.device)
+
+
+def fast_training(
+    model: LINK, optimiser: torch.optim.Optimizer, dataset: Dataset, config: TrainingConfig
+) -> tuple[Callable, Callable]:
+    """The same in less time (`link.fast`, which stands on this module)."""
+    from link.fast import FastTraining
+
+    fast = FastTraining(model, optimiser, dataset, config)
+    return fast.epoch, fast.validate
 
 
 def check_finite(tensors: Iterable[Tensor], config: TrainingConfig) -> None:
@@ -224,6 +240,13 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
     """AdamW without weight decay on scalars, which mean something at their own value."""
     scalars = [p for p in model.parameters() if p.ndim == 0]
     others = [p for p in model.parameters() if p.ndim > 0]
+    return adamw(others, scalars, config)
+
+
+def adamw(
+    others: list[Tensor], scalars: list[Tensor], config: TrainingConfig
+) -> torch.optim.AdamW:
+    """AdamW as the configuration has it, with weight decay on all but the scalars."""
     return torch.optim.AdamW(
         [{"params": others}, {"params": scalars, "weight_decay": 0.0}],
         lr=config.learning_rate,

@@ -7,9 +7,9 @@ the place of the channels and the feature axis in the place of the image.
 import torch
 from torch import Tensor, nn
 
-#: CBAM's own choices: the kernel of its spatial attention and, for the few segments that there
-#: are, a bottleneck of half of them.
+#: Features that the convolution of the spatial attention spans, as in CBAM.
 KERNEL = 7
+#: The temporal network narrows the segments by this factor; CBAM, with many channels, by more.
 REDUCTION = 2
 
 #: Where alpha and beta start. Only their product counts, and were either zero, the other would

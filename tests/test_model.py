@@ -144,3 +144,27 @@ def test_plsim_needs_text_and_priors():
     features, *_ = random_batch()
     with pytest.raises(ValueError, match="audio_prior"):
         small_link()(*features)
+
+
+@pytest.mark.parametrize("norm", ["post_norm", "pre_norm"])
+def test_without_cross_modal_attention_neither_encoded_modality_knows_of_the_other(norm):
+    sizes = {**SMALL, "tsam": False, "plsim": False, "norm": norm, "dropout": 0.0}
+    torch.manual_seed(0)
+    crossing = LINK(LinkConfig(**sizes))
+    torch.manual_seed(0)
+    apart = LINK(LinkConfig(**sizes, cross_modal=False))
+    for name, weights in crossing.state_dict().items():
+        assert torch.equal(weights, apart.state_dict()[name])
+    audio, visual = (
+        torch.randn(2, 10, width)
+        for width in (crossing.config.audio_dim, crossing.config.visual_dim)
+    )
+    motion = (
+        None
+        if crossing.config.motion_dim is None
+        else torch.randn(2, 10, crossing.config.motion_dim)
+    )
+    for network, knows in ((crossing, True), (apart, False)):
+        before = network(audio, visual, motion)
+        assert torch.equal(network(audio, -visual, motion).audio, before.audio) is not knows
+        assert torch.equal(network(-audio, visual, motion).visual, before.visual) is not knows

@@ -43,6 +43,9 @@ Data = Annotated[
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, ...; a GPU if there is one, by default.")
 ]
+Half = Annotated[
+    bool, typer.Option("--half", help="Products in bfloat16: faster where there are such.")
+]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Passes over the train split; the warm-up scales along.")
 ]

@@ -14,6 +14,7 @@ from link.commands.options import (
     Data,
     Device,
     Epochs,
+    Half,
     SkipBad,
     best_device,
     err,
@@ -57,9 +58,7 @@ def train(
     keep_weight: Annotated[
         bool, typer.Option("--keep-weight", help="The S-LOSS that does not anneal away.")
     ] = False,
-    half: Annotated[
-        bool, typer.Option("--half", help="Products in bfloat16: faster where there are such.")
-    ] = False,
+    half: Half = False,
     epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
@@ -170,16 +169,20 @@ def ablate(
     annotations: Annotations = None,
     skip_bad: SkipBad = False,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each combination.")] = 3,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Stacks at a time.")] = 1,
     score: Annotated[str, typer.Option(help="The score that the table shows.")] = "segment/type",
     epochs: Epochs = None,
     device: Device = None,
+    half: Half = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the results in --out and add what is missing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train TSAM x S-LOSS x PLSIM, all eight, and VALOR++ over seeds; compare them in pairs."""
+    """Train TSAM x S-LOSS x PLSIM, all eight, and VALOR++ over seeds; compare them in pairs.
+
+    The seeds of a combination train side by side, as one stacked model.
+    """
     from link.metrics import SCORES
 
     if score not in SCORES:
@@ -197,7 +200,9 @@ def ablate(
             "scored on; add one"
         )
     network = usual_network(dataset, plsim=plsim_or_say(dataset))
-    training = training_settings(dataset, epochs, device)
+    # The fast mode for simulated data, too: in it the seeds of a variant train at once.
+    mode = "half" if half else "fast"
+    training = training_settings(dataset, epochs, device, mode=mode)
     results = ResultsFile(out, dataset, network, training)
     with progress_bar() as progress:
         total = len(variants(network)) * seeds

@@ -14,47 +14,38 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
+from extraction import extraction
 from made_up import annotations, as_dataset, full_size_store, published_files
+from many import many
+from memory import memory
 from published import Network, Videos, evaluate, grid_of, loader, mean_scores, video_scores
 from published import train_epoch as published_epoch
+from timing import ROUNDS, shortest
 from torch.utils.flop_counter import FlopCounterMode
 
 from link.dataset import Dataset
 from link.events import CLASSES
-from link.fast import fast_epoch
 from link.features import open_store
-from link.inference import evaluate as score
 from link.metrics import parsing_scores
 from link.model import LinkConfig
-from link.training import TrainingConfig, build, fitting_config, make_optimiser, train_epoch
+from link.training import (
+    TrainingConfig,
+    build,
+    fast_training,
+    fitting_config,
+    make_optimiser,
+    plain_training,
+)
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 5
 #: As large a part of the real splits as takes a minute.
 SIZES = {"train": 256, "val": 83, "test": 4}
-
-
-def shortest(works: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Seconds of each work, done in turns; the first time does not count."""
-    for work in works.values():
-        work()
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(rounds):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            best[name] = min(best[name], time.perf_counter() - started)
-    return best
 
 
 def products_per_second(dtype: torch.dtype, device: str) -> float:
@@ -69,23 +60,19 @@ class Ours:
     """A network of full size with its optimiser, trained an epoch at a time."""
 
     def __init__(self, dataset: Dataset, mode: str, device: str, network: LinkConfig) -> None:
-        self.dataset = dataset
-        self.config = TrainingConfig(mode=mode, device=device)
+        config = TrainingConfig(mode=mode, device=device)
         torch.manual_seed(0)
-        self.model = build(network, dataset).to(device)
-        self.optimiser = make_optimiser(self.model, self.config)
-        self.order = torch.Generator().manual_seed(0)
-        self.run = train_epoch if mode == "plain" else fast_epoch
+        model = build(network, dataset).to(device)
+        way = plain_training if mode == "plain" else fast_training
+        self.epoch, self.validate = way(model, make_optimiser(model, config), dataset, config)
+        self.rate, self.order = config.learning_rate, torch.Generator().manual_seed(0)
 
     def train(self) -> dict[str, float]:
-        rate = self.config.learning_rate
-        return self.run(
-            self.model, self.optimiser, self.dataset.train, self.config, rate, self.order
-        )
+        return self.epoch(self.rate, self.order)
 
     def train_and_validate(self) -> None:
         self.train()
-        score(self.model, self.dataset.val, self.config.device)
+        self.validate()
 
 
 def training(folder: Path, device: str) -> dict[str, float]:
@@ -219,7 +206,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         found = training(folder / "published", asked.device)
-        found |= scores() | store(folder) | start_up()
+        found |= scores() | store(folder) | memory(folder / "store") | start_up()
+        found |= many() | extraction(folder / "clips", asked.device)
     result = {"machine": machine(asked.device), "figures": found}
     asked.out.write_text(json.dumps(result, indent=1) + "\n")
     with open(asked.out.with_suffix(".csv"), "w", newline="") as file:

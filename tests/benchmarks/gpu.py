@@ -1,0 +1,130 @@
+"""Times training and the ablation on a GPU, at full size, and compares recorded with plain steps.
+
+Random numbers in the shapes of LLP's features, 10,000 / 649 / 1,200 videos. Writes
+``book/benchmarks_gpu.json``. Without a GPU, ``--device cpu --videos 40 --epochs 1`` shows that it
+runs; its figures mean nothing then.
+
+    python tests/benchmarks/gpu.py
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from timing import seconds
+
+from link.ablation import run_ablation
+from link.dataset import Dataset, Split
+from link.events import CLASSES, SEGMENTS
+from link.model import LinkConfig
+from link.stack import Stack, networks_at_once
+from link.training import TrainingConfig, build, fast_training, fit, fitting_config, make_optimiser
+
+ROOT = Path(__file__).parents[2]
+#: What is aimed at, in seconds on one H100.
+SIXTY_EPOCHS, ABLATION = 15.0, 180.0
+SEEDS = range(5)
+
+
+def random_dataset(videos: int) -> Dataset:
+    """As many training videos as asked for, and validation and test in LLP's proportion."""
+    random = np.random.default_rng(0)
+
+    def split(size: int) -> Split:
+        def label(*shape: int) -> np.ndarray:
+            return random.random((size, *shape, len(CLASSES))) < 0.06
+
+        features = {
+            name: random.standard_normal((size, SEGMENTS, width), np.float32)
+            for name, width in (("audio", 768), ("visual", 768), ("motion", 512))
+        }
+        labels = {
+            f"{modality}_{kind}": label(SEGMENTS)
+            for modality in ("audio", "visual")
+            for kind in ("target", "prior", "truth")
+        }
+        names = tuple(f"{index:011d}_0_10" for index in range(size))
+        return Split(names=names, weak=label(), **features, **labels)
+
+    sizes = (videos, -(-videos * 649 // 10_000), -(-videos * 1_200 // 10_000))
+    texts = {
+        "audio_text": random.standard_normal((len(CLASSES), 512), np.float32),
+        "visual_text": random.standard_normal((len(CLASSES), 768), np.float32),
+    }
+    train, val, test = map(split, sizes)
+    return Dataset("random numbers", True, CLASSES, train, val, test, **texts)
+
+
+def agreement(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> float:
+    """The largest relative difference of the losses of two epochs, recorded and plain."""
+    small = replace(dataset, train=dataset.train.subset(slice(0, 5 * config.batch_size + 7)))
+    short = replace(config, epochs=2, warmup_epochs=1)
+    still = replace(network, dropout=0.0)
+    plain, fast = (
+        fit(small, still, replace(short, mode=mode)).history for mode in ("plain", "fast")
+    )
+    return max(
+        abs(found["loss"][name] / expected["loss"][name] - 1)
+        for expected, found in zip(plain, fast, strict=True)
+        for name in expected["loss"]
+    )
+
+
+def many(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> float:
+    """How many times faster an epoch of the seeds is as a stack than one after another."""
+    stack = Stack(dataset, network, config, SEEDS)
+    order = torch.Generator().manual_seed(0)
+    model = build(network, dataset).to(config.device)
+    epoch, _ = fast_training(model, make_optimiser(model, config), dataset, config)
+    works = (
+        lambda: stack.epoch(config.learning_rate),
+        lambda: [epoch(config.learning_rate, order) for _ in SEEDS],
+    )
+    for work in works:
+        work()
+    together, one_by_one = map(seconds, works)
+    return one_by_one / together
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--videos", type=int, default=10_000, help="to train on")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--out", type=Path, help="JSON file; in the book, for a GPU")
+    asked = parser.parse_args()
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        parser.error("torch finds no GPU here; --device cpu with few --videos shows that it runs")
+    dataset = random_dataset(asked.videos)
+    network = fitting_config(dataset)
+    config = TrainingConfig(device=asked.device, mode="fast", epochs=asked.epochs)
+    found = {"recorded and plain steps, largest difference": agreement(dataset, network, config)}
+    for mode, words in (("fast", "float32"), ("half", "bfloat16")):
+        this = replace(config, mode=mode)
+        found[f"{asked.epochs} epochs with validation, s, {words}"] = seconds(
+            lambda this=this: fit(dataset, network, this)
+        )
+        found[f"five networks, times one after another, {words}"] = many(dataset, network, this)
+        found[f"networks at once, {words}"] = networks_at_once(dataset, network, this)
+        found[f"ablation of {len(SEEDS)} seeds, s, {words}"] = seconds(
+            lambda this=this: run_ablation(dataset, network, this, SEEDS)
+        )
+    machine = {
+        "accelerator": torch.cuda.get_device_name() if asked.device == "cuda" else "none",
+        "videos": asked.videos,
+        "torch": torch.__version__,
+        "when": datetime.now(UTC).date().isoformat(),
+        "aim": {"60 epochs, s": SIXTY_EPOCHS, "ablation, s": ABLATION},
+    }
+    result = json.dumps({"machine": machine, "figures": found}, indent=1)
+    print(result)
+    if asked.out or asked.device == "cuda":
+        (asked.out or ROOT / "book" / "benchmarks_gpu.json").write_text(result + "\n")
+
+
+if __name__ == "__main__":
+    main()
