@@ -23,7 +23,6 @@ The table's entries, C classes in the order of "classes":
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from importlib import resources
@@ -32,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from link.events import CLASSES, SEGMENTS
+from link.files import write_whole
 from link.llp import EVENT_FILES, LLP, UNKNOWN_VIDEO, LLPError, Split, read_llp
 
 TABLE = "llp_statistics.json"
@@ -63,10 +63,8 @@ def load_statistics() -> dict:
 
 def write_statistics(statistics: dict, path: str | Path) -> None:
     """Write the table as JSON, sorted, one line for each list of numbers and each extent."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(_format(statistics) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    text = _format(statistics) + "\n"
+    write_whole(Path(path), lambda file: file.write(text.encode()))
 
 
 def headline(statistics: dict) -> dict[str, float]:
@@ -186,7 +184,7 @@ def _count_extents(audio: np.ndarray, visual: np.ndarray) -> dict:
         "both": Counter(),
     }
     for video, index in np.argwhere(audio.any(axis=1) | visual.any(axis=1)):
-        heard, seen = _extent(audio[video, :, index]), _extent(visual[video, :, index])
+        heard, seen = extent_of(audio[video, :, index]), extent_of(visual[video, :, index])
         if "1" not in seen:
             extents["heard_only"][heard] += 1
         elif "1" not in heard:
@@ -196,7 +194,8 @@ def _count_extents(audio: np.ndarray, visual: np.ndarray) -> dict:
     return {key: dict(counter) for key, counter in extents.items()}
 
 
-def _extent(active: np.ndarray) -> str:
+def extent_of(active: np.ndarray) -> str:
+    """The segments (T,) of one event as a string of T digits, 1 where it is."""
     return "".join("1" if value else "0" for value in active)
 
 
@@ -227,6 +226,7 @@ def _format(value: object, indent: str = "") -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The program: count again, and rewrite the table."""
     parser = argparse.ArgumentParser(
         prog="python -m link.llp_statistics",
         description="Count LLP's annotations again and rewrite the table in the package.",

@@ -19,7 +19,10 @@ class SimulatedEvents:
 def draw_events(
     statistics: dict, videos: int, misalignment: float, rng: np.random.Generator
 ) -> SimulatedEvents:
-    """Draw videos from the table of `link.llp_statistics`.
+    """Draw videos from the table of `link.llp_statistics`, or from another of its form.
+
+    Of the table "classes" and "cooccurrence" are read, "labels" of each of "splits", the four
+    kinds of "evaluation", and "extents".
 
     ``misalignment`` is that of `link.simulation.SimulationConfig`: 0 aligned, 1 as in LLP, 2
     independent, and between them a chance of the one or the other for each event.

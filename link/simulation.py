@@ -82,24 +82,29 @@ class SimulationConfig:
     seed: int = 0
 
 
-def simulate(config: SimulationConfig | None = None) -> Dataset:
+def simulate(
+    config: SimulationConfig | None = None, statistics: dict | None = None, name: str = "llp-sim"
+) -> Dataset:
     """Draw a data set, deterministic in ``config`` on every machine.
+
+    ``statistics`` are LLP's (`link.llp_statistics`), or those of another data set in their form:
+    of that table `link.simulated_events` tells what is read. ``name`` is the data set's.
 
     Raises ValueError if ``misalignment`` is not in [0, 2].
     """
     config = config or SimulationConfig()
     if not 0 <= config.misalignment <= 2:
         raise ValueError(f"misalignment must lie between 0 and 2, not {config.misalignment}")
-    statistics = load_statistics()
+    statistics = statistics or load_statistics()
     classes = tuple(statistics["classes"])
-    world = World(config, len(classes))
+    world = World(config, len(classes), statistics)
     splits = {}
-    for index, name in enumerate(("train", "val", "test"), start=1):
+    for index, split in enumerate(("train", "val", "test"), start=1):
         rng = np.random.default_rng([config.seed, index])
-        events = draw_events(statistics, getattr(config, name), config.misalignment, rng)
-        splits[name] = world.split(name, events, rng)
+        events = draw_events(statistics, getattr(config, split), config.misalignment, rng)
+        splits[split] = world.split(split, events, rng)
     return Dataset(
-        name="llp-sim",
+        name=name,
         simulated=True,
         classes=classes,
         **splits,
@@ -145,13 +150,14 @@ class Space:
 class World:
     """The two modalities' spaces, a third for motion, and the tuned teachers."""
 
-    def __init__(self, config: SimulationConfig, classes: int):
+    def __init__(self, config: SimulationConfig, classes: int, statistics: dict | None = None):
         rng = np.random.default_rng([config.seed, 0])
         self.leakage = round(SCALE * config.leakage)
         self.audio = Space(classes, config.audio_dim, config.noise_audio, config, rng)
         self.visual = Space(classes, config.visual_dim, config.noise_visual, config, rng)
         self.motion = Space(classes, config.motion_dim, config.noise_visual, config, rng)
-        events = draw_events(load_statistics(), TUNING_VIDEOS, config.misalignment, rng)
+        statistics = statistics or load_statistics()
+        events = draw_events(statistics, TUNING_VIDEOS, config.misalignment, rng)
         audio, visual, _ = self.observe(events, rng)
         self.thresholds = (
             tune_thresholds(self.audio.logits(audio), events.audio, events.weak),
