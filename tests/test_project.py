@@ -24,11 +24,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOURCES = sorted(
-    path for top in ("link", "notebooks", "tests") for path in (ROOT / top).rglob("*.py")
+    path for top in ("book", "link", "notebooks", "tests") for path in (ROOT / top).rglob("*.py")
 )
 MODULES = sorted(path.stem for path in (ROOT / "link").glob("*.py"))
-# Modules that chapters, and tests, import; a chapter's script has no importable name.
-HELPERS = {path.stem for path in (ROOT / "notebooks").glob("[a-z]*.py")}
+# Modules that chapters, tests and the builder of the pages import; a chapter's script has no
+# importable name.
+HELPERS = {
+    path.stem for top in ("book/_ext", "notebooks") for path in (ROOT / top).glob("[a-z]*.py")
+}
 # The distributions that bring each importable name.
 PROVIDERS = importlib.metadata.packages_distributions()
 # These stand on an extra; every other module has to import where only torch and numpy are.
@@ -192,6 +195,58 @@ def test_a_notebook_is_made_of_short_cells(notebook):
         assert cell.cell_type != "code" or len(lines) <= 25, cell.source
 
 
+@each_notebook
+def test_every_figure_has_a_text_for_those_who_do_not_see_it(notebook):
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            text = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(text.split()) > 2, f"no alternative text (mystnb image alt):\n{cell.source}"
+
+
+# A decimal number, or a percentage; `(?<!...)` leaves out parts of names, versions and sections.
+NUMBER = re.compile(r"(?<![\w.])(\d[\d,]*\.\d+|\d[\d,.]*(?=\s?(?:%|percent)))(?![\w.]*\d)")
+
+
+def typed_numbers(cells: list) -> set[str]:
+    """Numbers in a notebook's prose that one of its cells prints.
+
+    Those of one digit, such as 0.5, are left out: prose gives settings and limits so, and any of
+    them may turn up among results.
+    """
+    prose, printed = "", ""
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            prose += re.sub(r"\$\$.*?\$\$|\$.*?\$|`.*?`", " ", cell.source, flags=re.DOTALL)
+        for output in cell.get("outputs", []):
+            # What `source` shows is code, and its numbers are not results.
+            data = output.get("data", {})
+            if "text/markdown" not in data:
+                printed += "\n" + output.get("text", data.get("text/plain", ""))
+    typed = {number for number in NUMBER.findall(prose) if len(number.strip("0.,")) > 1}
+    return typed & set(re.findall(r"\d[\d,]*(?:\.\d+)?", printed))
+
+
+@each_notebook
+def test_no_number_that_a_cell_computes_is_typed_into_prose(notebook):
+    typed = typed_numbers(nbformat.read(notebook, as_version=4).cells)
+    assert not typed, "let a cell say it, and let prose say how to read it"
+
+
+def test_typed_numbers_are_found():
+    def shown(prose: str, printed: str) -> set[str]:
+        code = nbformat.v4.new_code_cell("f()")
+        code.outputs = [nbformat.v4.new_output("stream", text=printed)]
+        return typed_numbers([nbformat.v4.new_markdown_cell(prose), code])
+
+    assert shown("It gains 1.37 points.", "gain 1.37 [0.2, 2.5]") == {"1.37"}
+    assert shown("It holds 42 % of all.", "42") == {"42"}
+    assert shown("It holds 42% of all.", "share 42%") == {"42"}
+    assert shown("It gains 1.37 points.", "gain 11.37") == set()
+    assert shown("Halves, so 0.5 each, and 100 %.", "0.5 100") == set()
+    assert shown("At $s = 0.25$ and in `f(0.25)`.", "0.25") == set()
+    assert shown("Ten of 25 classes, arXiv 2412.20872.", "25 classes 2412") == set()
+
+
 # ---- pages ----
 
 
@@ -201,10 +256,21 @@ def contents() -> list[str]:
 
 
 def test_the_contents_list_every_page_and_only_pages_that_exist():
-    pages = [*NOTEBOOKS, *(ROOT / "book").glob("*.md")]
+    pages = [*NOTEBOOKS, *(ROOT / "book").rglob("*.md")]
     assert sorted(contents()) == sorted(
         str(page.relative_to(ROOT).with_suffix("")) for page in pages
     )
+
+
+def test_the_api_pages_have_every_module_once_under_its_name():
+    described = []
+    for page in sorted((ROOT / "book" / "api").glob("*.md")):
+        text = page.read_text()
+        modules = re.findall(r"^\.\. automodule:: (\S+)$", text, re.MULTILINE)
+        assert re.findall(r"^## (link\.\S+)$", text, re.MULTILINE) == modules, page.name
+        described += modules
+    public = {f"link.{name}" for name in MODULES if not name.startswith("__")} | {"link.plots"}
+    assert sorted(described) == sorted(public), "add each new module to a page of book/api"
 
 
 def test_the_readme_shows_both_commands_in_its_first_screen():
@@ -240,6 +306,35 @@ def test_published_figures_are_quoted_exactly():
 
 
 # ---- the repository ----
+
+
+def test_the_workflow_checks_and_publishes_what_make_builds():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text())
+    # YAML 1.1 reads the key `on` as true.
+    assert workflow[True]["push"] == {"branches": ["main"]}
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    steps = build["steps"] + publish["steps"]
+    actions = dict(step["uses"].split("@") for step in steps if "uses" in step)
+    assert all(re.fullmatch(r"v\d+", version) for version in actions.values()), actions
+    with_options = {
+        step["uses"].split("@")[0]: step.get("with") for step in steps if "uses" in step
+    }
+
+    makefile = (ROOT / "Makefile").read_text()
+    commands = [step["run"].split() for step in steps if "run" in step]
+    assert [command[:2] for command in commands] == [["make", "test"], ["make", "book"]]
+    for _, target, *_ in commands:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    pages = re.search(r"^PAGES := \$\(BUILD\)/(.+)$", makefile, re.MULTILINE).group(1)
+    assert with_options["actions/upload-pages-artifact"]["path"] == f"_build/{pages}"
+    python = with_options["actions/setup-python"]["python-version"]
+    assert Requirement(f"x{PROJECT['requires-python']}").specifier.contains(python)
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}
+    assert publish["needs"] == "build"
+    assert "actions/deploy-pages" in actions
+    assert workflow["concurrency"]["group"] == "pages"
 
 
 def test_no_file_names_a_folder_of_the_machine_it_was_written_on():

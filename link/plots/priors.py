@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from link.parsed_video import readable
+from link.plots.rows import name_classes
 from link.plots.style import BLUE, GREEN, ORANGE, VERMILION, figure
 
 
@@ -26,8 +27,7 @@ def pseudo_label_quality(
         axes.set_title(title)
         axes.set_xlabel("share (%)")
         axes.set_xlim(-3, 103)
-    row[0, 0].set_yticks(range(len(order)), [readable(classes[index]) for index in order])
-    row[0, 0].set_ylim(-0.7, len(order) - 0.3)
+    name_classes(row[0, 0], classes, order)
     result.legend(*row[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return result
 

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from link.events import SEGMENTS, Parsing, runs
+from link.events import SEGMENTS, Parsing
+from link.intervals import Interval
 from link.llp_statistics import SPLITS, extent_relations, marked_extents
 from link.parsed_video import readable
+from link.plots.rows import event_rows, mark_interval, name_classes, occurring
 from link.plots.style import (
     BLACK,
     BOTH,
@@ -26,25 +27,12 @@ from link.plots.style import (
 
 def parsing(video: Parsing, title: str = "") -> Figure:
     """What is heard and seen in one video: a row for each class that occurs, time to the right."""
-    occurring = np.flatnonzero((video.audio | video.visual).any(axis=0))
-    result, axes = figure(7.0, 1.1 + 0.5 * len(occurring))
-    seconds = video.segment_seconds
-    for grid, colour, shift, label in (
-        (video.audio, HEARD, -0.2, "heard"),
-        (video.visual, SEEN, 0.2, "seen"),
-    ):
-        for row, index in enumerate(occurring):
-            bars = [
-                (start * seconds, (stop - start) * seconds) for start, stop in runs(grid[:, index])
-            ]
-            axes.broken_barh(bars, (row + shift - 0.18, 0.36), color=colour)
+    classes = occurring(video)
+    result, axes = figure(7.0, 1.1 + 0.5 * len(classes))
+    event_rows(axes, video, classes)
+    for colour, label in ((HEARD, "heard"), (SEEN, "seen")):
         axes.barh(0, 0, color=colour, label=label)
-    axes.set_yticks(range(len(occurring)), [readable(video.classes[i]) for i in occurring])
-    axes.set_ylim(len(occurring) - 0.5, -0.5)
-    axes.set_xlim(0, len(video.audio) * seconds)
-    axes.set_xticks(np.arange(len(video.audio) + 1) * seconds)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("time (s)")
+    axes.set_xticks(np.arange(len(video.audio) + 1) * video.segment_seconds)
     axes.set_title(title)
     result.legend(loc="outside right center")
     return result
@@ -179,17 +167,16 @@ def class_shares(
         cases, totals = (np.array(each) for each in counts)
         for position, index in enumerate(order):
             if totals[index]:
-                _share_with_interval(axes, position, int(cases[index]), int(totals[index]), colour)
+                share = _share(int(cases[index]), int(totals[index]))
+                mark_interval(axes, position, share, colour)
         axes.axvline(100 * cases.sum() / totals.sum(), color=BLACK, ls="--", lw=1)
         axes.set_title(title)
         axes.set_xlabel("share (%)")
         axes.set_xlim(-3, 103)
-    row[0, 0].set_yticks(range(len(order)), [readable(classes[index]) for index in order])
-    row[0, 0].set_ylim(-0.7, len(order) - 0.3)
+    name_classes(row[0, 0], classes, order)
     return result
 
 
-def _share_with_interval(axes: Axes, position: int, cases: int, total: int, colour: str) -> None:
+def _share(cases: int, total: int) -> Interval:
     low, high = binomtest(cases, total).proportion_ci(method="wilson")
-    axes.plot([100 * low, 100 * high], [position, position], color=colour, lw=1.5)
-    axes.plot(100 * cases / total, position, "o", color=colour, ms=5)
+    return Interval(100 * cases / total, 100 * low, 100 * high)
