@@ -17,10 +17,10 @@ STRICT := $(BUILD)/strict
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=$(BUILD)/notebooks/%)
 PACKAGE := $(sort $(shell find link -type f -not -name '*.pyc'))
-# What notebooks, and tests, import from beside them.
-HELPERS := $(sort $(wildcard notebooks/[a-z]*.py))
+# What notebooks, and tests, import from beside them, and the results that they read.
+HELPERS := $(sort $(wildcard notebooks/[a-z]*.py notebooks/results/*.json))
 TESTS := $(sort $(shell find tests -name '*.py'))
-PROSE := _config.yml _toc.yml $(sort $(wildcard book/*))
+PROSE := _config.yml _toc.yml CITATION.cff $(sort $(shell find book -type f -not -name '*.pyc'))
 TRACKED := $(sort $(wildcard $(shell git ls-files --cached --others --exclude-standard 2>/dev/null)))
 
 # Notebooks run on this environment's kernel and draw inline, whatever the caller's shell says.
@@ -29,13 +29,15 @@ unexport MPLBACKEND PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test bench install lint unit-tests project-checks sync-check sync pages notebooks \
-	outputs lab clean clean-all FORCE
+.PHONY: help book test bench bench-gpu experiments install lint unit-tests project-checks sync-check \
+	sync pages notebooks outputs lab clean clean-all FORCE
 
 help:
 	@echo "make book        install, run every notebook, build the book"
 	@echo "make test        install, then lint, unit tests, notebooks against their outputs, strict book"
 	@echo "make bench       time the package against the published procedure, some minutes"
+	@echo "make bench-gpu   time training and the ablation at full size on a GPU"
+	@echo "make experiments run the longer experiments whose results the chapters show"
 	@echo
 	@echo "make install     only the environment, in $(VENV)"
 	@echo "make lint        only ruff"
@@ -97,7 +99,7 @@ $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(CODE)
 # The pages come from the notebooks as they ran here, not from the outputs stored beside the code.
 $(DONE)/book: $(EXECUTED) $(PROSE)
 	@rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source/notebooks $(@D)
-	@cp -Rp _config.yml _toc.yml book $(BUILD)/source
+	@cp -Rp _config.yml _toc.yml CITATION.cff book $(BUILD)/source
 	@$(if $(EXECUTED),cp -p $(EXECUTED) $(BUILD)/source/notebooks)
 	@$(BIN)/jupyter-book build --quiet --path-output . $(BUILD)/source > /dev/null
 	@touch $@
@@ -128,7 +130,7 @@ $(DONE)/project-checks: $(CODE) $(TRACKED)
 
 # Always from nothing: Sphinx would not repeat the warnings of pages it has already read.
 pages: $(DONE)/pages
-$(DONE)/pages: $(NOTEBOOKS) $(PROSE) tests/book/test_book.py $(ENVIRONMENT)
+$(DONE)/pages: $(NOTEBOOKS) $(PROSE) $(PACKAGE) $(wildcard tests/book/*.py) $(ENVIRONMENT)
 	@echo "the book, with warnings as errors"
 	@rm -rf $(STRICT)
 	@$(BIN)/jupyter-book build --quiet --warningiserror --keep-going --path-output $(STRICT) . \
@@ -148,10 +150,20 @@ $(DONE)/notebooks: $(NOTEBOOKS) $(CODE)
 
 # ---- speed ----
 
-# On a GPU: make bench DEVICE=cuda
+# bench-gpu is for full-size training on a GPU; bench DEVICE=cuda times the rest there.
 DEVICE ?= cpu
 bench: $(ENVIRONMENT)
 	@$(BIN)/python tests/benchmarks/bench.py --device $(DEVICE)
+
+bench-gpu: $(ENVIRONMENT)
+	@$(BIN)/python tests/benchmarks/gpu.py
+
+
+# ---- the longer experiments ----
+
+# Chapters show what this stores in notebooks/results. An hour or more on two cores.
+experiments: $(ENVIRONMENT)
+	@$(BIN)/python notebooks/experiments.py --jobs $(JOBS)
 
 
 # ---- working on the notebooks ----
@@ -170,7 +182,7 @@ lab: $(ENVIRONMENT)
 
 clean:
 	@rm -rf $(BUILD) .pytest_cache .ruff_cache .hypothesis *.egg-info
-	@find link tests notebooks -name __pycache__ -exec rm -rf {} +
+	@find book link tests notebooks -name __pycache__ -exec rm -rf {} +
 
 clean-all: clean
 	@rm -rf .venv
