@@ -33,7 +33,7 @@
 # %%
 from link.notebook import chapter_dataset, chapter_network, chapter_training, source
 
-from unittest import mock
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -378,19 +378,11 @@ _ = plots.parsing(answers["predicted"], f"Predicted: test video {index} ({kind})
 # modality. It has the same number of weights, starts from the same ones, and sees the videos in
 # the same order. Only the view of the other modality is gone.
 
-
 # %%
-class OwnModalityOnly(han.HANLayer):
-    """The same layer, whose cross-attention is turned to the own modality."""
-
-    def forward(self, own, other):
-        return super().forward(own, own)
-
-
-with mock.patch.object(han, "HANLayer", OwnModalityOnly):
-    without_crossing = [
-        fit(dataset, network, chapter_training(dataset, seed=seed)) for seed in SEEDS
-    ]
+own_modality_only = replace(network, cross_modal=False)
+without_crossing = [
+    fit(dataset, own_modality_only, chapter_training(dataset, seed=seed)) for seed in SEEDS
+]
 
 # %% [markdown]
 # **Does the trained network rely on it?** Leave its weights alone and let the cross-attention look

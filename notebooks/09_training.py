@@ -46,25 +46,32 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import experiments
+import numpy as np
 import pandas as pd
 import torch
+from myst_nb import glue
 
 from link import plots
 from link.ablation import VALOR, interval, variants
-from link.metrics import KINDS
+from link.events import Parsing
+from link.inference import INPUTS, batches, predict
+from link.metrics import KINDS, parsing_scores
 from link.model import LinkConfig
 from link.runs import RunFolder, load_run
-from link.inference import INPUTS, batches
+from link.timeline import Timeline
 from link.training import TrainingConfig, fit, learning_rate, train_epoch
 
 dataset = chapter_dataset()
 kind = "simulated" if dataset.simulated else "real"
 network, training = chapter_network(dataset), chapter_training(dataset)
+
+# %%
 valor = TrainingConfig()
 pd.DataFrame({"VALOR++": vars(valor), f"here, on {dataset.name}": vars(training)})
 
 
-# %%
+# %% mystnb={"image": {"alt": "Learning rates rise linearly and then fall on a cosine."}}
 def schedule(config):
     rates = [learning_rate(e, config) for e in range(1, config.epochs + 1)]
     return {"learning rate": rates}
@@ -127,7 +134,7 @@ folder = RunFolder(place / "link", dataset, network, training)
 run = fit(dataset, network, training, folder)
 print(*sorted(path.name for path in (place / "link").iterdir()), sep="\n")
 
-# %%
+# %% mystnb={"image": {"alt": "Left: the terms of the loss. Right: validation scores, by epoch."}}
 terms = [name for name in run.history[0]["loss"] if name != "total"]
 losses = {t: [r["loss"][t] for r in run.history] for t in terms}
 scores = {k: [r["val"][f"segment/{k}"] for r in run.history] for k in KINDS[:4]}
@@ -150,6 +157,38 @@ pd.DataFrame(columns).round(1).rename_axis(f"F in %, {kind} data")
 # %% [markdown]
 # One seed is an anecdote: whether LINK is better than VALOR++ is the question of
 # [the ablations](10_ablations.ipynb).
+#
+# ## What the scores look like
+#
+# One test video, and what the network finds in it. It is not picked by eye: of the videos with two
+# classes that are not heard and seen at the same times, it is the one whose own score is closest
+# to the score of the whole split. So it is neither a success nor a failure, but what is usual.
+
+# %%
+test = dataset.test
+answer = predict(run.model, test, training.device)
+truths, answers = (test.audio_truth, test.visual_truth), (answer.audio, answer.visual)
+there = (truths[0] | truths[1]).any(axis=1)
+apart = (truths[0] != truths[1]).any(axis=1)
+candidates = np.flatnonzero((there.sum(axis=1) == 2) & (apart == there).all(axis=1))
+distance = {}
+for index in candidates:
+    pair = [grid[[index]] for grid in (*answers, *truths)]
+    distance[index] = abs(
+        parsing_scores(*pair)["segment/type"] - run.scores["test"]["segment/type"]
+    )
+index = min(distance, key=distance.get)
+print(f"{len(candidates)} videos to choose from")
+
+# %% tags=["nbval-ignore-output"]
+truth, found = (
+    Parsing(heard[index], seen[index], dataset.classes) for heard, seen in (truths, answers)
+)
+glue("parsed_video", Timeline(found, truth, f"A test video of {dataset.name} ({kind})"))
+
+# %% [markdown]
+# *Above, what is in the picture and in the sound of each second; below, what LINK finds, having
+# learned from the names of the events alone, and where that is wrong.*
 #
 # ## Interrupted and resumed
 #
@@ -214,6 +253,26 @@ for name, values in gains.items():
 # effects that are being reported. The last epoch has no such advantage and may lie on either
 # side.
 #
+# ## Does it cost score to count with fewer digits?
+#
+# In the mode ``half`` the products of a network are computed in bfloat16, which is faster where
+# the hardware has it ([speed](../book/speed.md)). Rounding changes a training's course as another
+# seed does, and a single pair of runs differs by more than the question allows. So
+# `make experiments` trains VALOR++'s network from many seeds, each both ways, on llp-sim.
+
+# %%
+stored = experiments.Stored("precision")
+print(stored)
+print("bfloat16 minus float32, points (simulated):")
+for score in ("segment/audio", "segment/visual", SCORE, "event/type"):
+    whole, half = (
+        stored.values(score, variant=name) for name in (VALOR, VALOR + experiments.HALF)
+    )
+    change = interval(half - whole)
+    within = max(abs(change.low), abs(change.high)) <= 0.3
+    print(f"  {score:15}{change}: {'' if within else 'not '}shown to be within 0.3")
+
+# %% [markdown]
 # ## What we learned
 #
 # - The loop is short, and everything in it that affects a result is in the run's folder.
