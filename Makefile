@@ -94,6 +94,7 @@ $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(CODE)
 	@echo "running $<"
 	@$(BIN)/python -m nbconvert --to notebook --execute --log-level WARN \
 		--ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.timeout=$(CELL_LIMIT) \
+		--ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.extra_arguments=--log-level=ERROR --output-dir $(@D) $<
 
 # The pages come from the notebooks as they ran here, not from the outputs stored beside the code.
