@@ -157,16 +157,13 @@ def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
     ``grid`` is boolean, (segments, ...), and so shaped are the two results, int16. Where the grid
     is not active they mean nothing.
     """
-    start = torch.empty(grid.shape, dtype=torch.int16, device=grid.device)
-    end = torch.empty_like(start)
-    numbers = torch.arange(len(grid) + 1, dtype=torch.int16, device=grid.device)
-    before, after = numbers[0], numbers[-1]
-    for segment in range(len(grid)):
-        start[segment] = before
-        before = torch.where(grid[segment], before, numbers[segment + 1])
-    for segment in reversed(range(len(grid))):
-        end[segment] = after
-        after = torch.where(grid[segment], after, numbers[segment])
+    here, segments = _positions(grid), len(grid)
+    # An inactive segment bounds the runs on both sides of it; the nearest bound counts.
+    start, end = torch.where(grid, 0, here + 1), torch.where(grid, segments, here)
+    for segment in range(1, segments):
+        torch.maximum(start[segment], start[segment - 1], out=start[segment])
+    for segment in reversed(range(segments - 1)):
+        torch.minimum(end[segment], end[segment + 1], out=end[segment])
     return start, end
 
 
@@ -184,7 +181,9 @@ def _stack_modalities(audio, visual) -> Tensor:
             "audio and visual grids must have one shape (videos, segments, classes) with at least "
             f"one video; got {tuple(audio.shape)} and {tuple(visual.shape)}"
         )
-    return torch.stack([audio, visual, audio & visual])
+    # In memory the segments come first: counts run over them, for all videos and classes at once.
+    grids = (grid.movedim(1, 0) for grid in (audio, visual, audio & visual))
+    return torch.stack([*grids], dim=1).movedim(0, 2)
 
 
 def _as_boolean(grid) -> Tensor:

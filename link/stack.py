@@ -22,8 +22,10 @@ from link.capture import step_taker
 from link.dataset import Dataset
 from link.fast import (
     Dropout,
+    Masks,
     Objective,
     Sums,
+    drop,
     fast_layers,
     make_dropout,
     rates_on_device,
@@ -244,15 +246,15 @@ class Stack:
         if rate == 0 or device.type != "cpu":
             return make_dropout(rate, device, seed=0)
         seeds = [int(torch.randint(2**31, (), generator=own)) for own in self.random]
-        each = [make_dropout(rate, device, seed) for seed in seeds]
-        return lambda features: _EachItsOwn.apply(features, each)
+        masks = [Masks(rate, seed) for seed in seeds]
+        return lambda features: _EachItsOwn.apply(features, masks, rate)
 
 
 class _EachItsOwn(torch.autograd.Function):
-    """Dropout under `vmap` by one function a network, so that each has the masks it has alone."""
+    """Dropout under `vmap` by one `Masks` a network, so that each has the masks it has alone."""
 
     @staticmethod
-    def forward(features: Tensor, dropouts: list[Dropout]) -> Tensor:
+    def forward(features: Tensor, masks: list[Masks], rate: float) -> Tensor:
         raise RuntimeError("this is for stacked networks")
 
     @staticmethod
@@ -260,9 +262,14 @@ class _EachItsOwn(torch.autograd.Function):
         raise RuntimeError("this is for stacked networks")
 
     @staticmethod
-    def vmap(info, in_dims, features: Tensor, dropouts: list[Dropout]) -> tuple[Tensor, int]:
-        networks = features.unbind(in_dims[0])
-        return torch.stack([drop(own) for drop, own in zip(dropouts, networks, strict=True)]), 0
+    def vmap(
+        info, in_dims, features: Tensor, masks: list[Masks], rate: float
+    ) -> tuple[Tensor, int]:
+        features = features.movedim(in_dims[0], 0)
+        kept = np.empty(features.shape, bool)
+        for each, own in zip(masks, kept, strict=True):
+            each.draw(own)
+        return drop(features, kept, rate), 0
 
 
 class _FlatLinear(nn.Linear):

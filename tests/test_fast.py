@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import TRAINING, tiny_dataset, tiny_network
 
-from link.fast import FastLayer, fast_layers, make_dropout
+from link.fast import FastLayer, fast_layers, make_dropout, short_softmax
 from link.han import HANLayer
 from link.model import LINK, LinkConfig
 from link.training import build, fit
@@ -71,6 +71,41 @@ def test_dropout_stops_the_gradient_where_it_drops():
     dropped = make_dropout(0.3, torch.device("cpu"), seed=0)(features)
     dropped.sum().backward()
     assert torch.equal(features.grad, dropped.detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_dropout_of_any_precision_has_the_same_mask(dtype):
+    features = torch.rand(30, 41) + 1
+    whole, found = (
+        make_dropout(0.25, torch.device("cpu"), seed=1)(each)
+        for each in (features, features.to(dtype))
+    )
+    assert found.dtype == dtype
+    assert torch.equal(found == 0, whole == 0)
+    torch.testing.assert_close(found.float(), whole, rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize("far", [0.0, 1e4])
+def test_softmax_of_short_rows_is_torch_s_with_its_gradient(far):
+    scores = (3 * torch.randn(4, 6, 10, dtype=torch.float64) + far).requires_grad_()
+    copy = scores.detach().clone().requires_grad_()
+    found, expected = short_softmax(scores), copy.softmax(dim=-1)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    ramp = torch.linspace(-1, 1, 10, dtype=torch.float64)
+    (found * ramp).sum().backward()
+    (expected * ramp).sum().backward()
+    torch.testing.assert_close(scores.grad, copy.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_dropout_before_the_activation_is_dropout_behind_it():
+    torch.manual_seed(0)
+    plain = HANLayer(12, 3, 20, 0.5, "post_norm")
+    features = torch.randn(2, 7, 12)
+    layer = FastLayer(plain, make_dropout(0.5, torch.device("cpu"), seed=2))
+    dropout = make_dropout(0.5, torch.device("cpu"), seed=2)
+    inner = dropout(plain.expand(features).relu())
+    expected = dropout(plain.contract(inner))
+    torch.testing.assert_close(layer._feed_forward(features), expected)
 
 
 def test_a_fast_training_with_dropout_repeats_and_learns():

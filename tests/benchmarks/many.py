@@ -13,6 +13,7 @@ from link.stack import Stack
 from link.training import build, fast_training, make_optimiser
 
 SEEDS = range(5)
+STACKED = range(16)
 
 
 def many() -> dict[str, float]:
@@ -23,7 +24,7 @@ def many() -> dict[str, float]:
     dataset = open_dataset("llp-sim")
     network, training = usual_network(dataset), usual_training(dataset, mode="fast", epochs=3)
     rate = training.learning_rate
-    stack = Stack(dataset, network, training, SEEDS)
+    stack = Stack(dataset, network, training, STACKED)
     order = torch.Generator().manual_seed(0)
     model = build(network, dataset)
     epoch, validate = fast_training(model, make_optimiser(model, training), dataset, training)
@@ -33,7 +34,7 @@ def many() -> dict[str, float]:
         stack.validate()
 
     def alone() -> None:
-        for _ in SEEDS:
+        for _ in STACKED:
             epoch(rate, order)
             validate()
 
@@ -42,12 +43,10 @@ def many() -> dict[str, float]:
         torch.set_num_threads(threads)
         timed[threads] = shortest({"alone": alone, "stacked": stacked}, rounds=3)
     torch.set_num_threads(before)
-    best_alone = min(each["alone"] for each in timed.values())
-    found = {
-        f"five networks, times one after another, stacked, {threads} thread(s)": best_alone
-        / each["stacked"]
-        for threads, each in timed.items()
-    }
+    best_alone, found = min(each["alone"] for each in timed.values()), {}
+    for threads, each in timed.items():
+        name = f"{len(STACKED)} networks, times one after another, stacked, {threads} thread(s)"
+        found[name] = best_alone / each["stacked"]
 
     without = usual_network(dataset, plsim=False)
 
