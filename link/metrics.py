@@ -136,19 +136,21 @@ def event_counts(pred: Tensor, true: Tensor) -> Tensor:
     pred, true = (grid.movedim(-2, 0).contiguous() for grid in (pred, true))
     pred_start, pred_end = _runs(pred)
     true_start, true_end = _runs(true)
-    later_start = torch.maximum(pred_start, true_start)
-    first_shared = pred & true & (_positions(pred) == later_start)
-    shared = torch.minimum(pred_end, true_end) - later_start
+    shared = torch.minimum(pred_end, true_end) - torch.maximum(pred_start, true_start)
     # Runs that share a segment have no gap between them, so their union is their hull.
     union = torch.maximum(pred_end, true_end) - torch.minimum(pred_start, true_start)
     # In integers, which are smaller and quicker: the threshold is one over a whole number.
-    matches = first_shared & (shared * round(1 / MATCHING_IOU) >= union)
-    starts = (
-        grid & (_positions(grid) == start)
-        for grid, start in ((pred, pred_start), (true, true_start))
-    )
-    matched, predicted, actual = (each.sum(0, dtype=torch.int16) for each in (matches, *starts))
+    matches = _first_segments(pred & true) & (shared * round(1 / MATCHING_IOU) >= union)
+    counted = (matches, _first_segments(pred), _first_segments(true))
+    matched, predicted, actual = (each.sum(0, dtype=torch.int16) for each in counted)
     return torch.stack([matched, predicted - matched, actual - matched])
+
+
+def _first_segments(grid: Tensor) -> Tensor:
+    """The segments with which a run begins, in a grid (segments, ...) and of its shape."""
+    first = grid.clone()
+    first[1:] &= ~grid[:-1]
+    return first
 
 
 def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,20 +159,18 @@ def _runs(grid: Tensor) -> tuple[Tensor, Tensor]:
     ``grid`` is boolean, (segments, ...), and so shaped are the two results, int16. Where the grid
     is not active they mean nothing.
     """
-    here, segments = _positions(grid), len(grid)
-    # An inactive segment bounds the runs on both sides of it; the nearest bound counts.
-    start, end = torch.where(grid, 0, here + 1), torch.where(grid, segments, here)
+    segments = len(grid)
+    here = torch.arange(segments, dtype=torch.int16, device=grid.device)
+    here = here.view(-1, *[1] * (grid.ndim - 1))
+    # An inactive segment bounds the runs on both sides of it; the nearest bound counts. Products
+    # with the grid choose between numbers many times faster than `torch.where` does.
+    start = (~grid).short() * (here + 1)
+    end = grid.short() * (segments - here) + here
     for segment in range(1, segments):
         torch.maximum(start[segment], start[segment - 1], out=start[segment])
     for segment in reversed(range(segments - 1)):
         torch.minimum(end[segment], end[segment + 1], out=end[segment])
     return start, end
-
-
-def _positions(grid: Tensor) -> Tensor:
-    """The number of each segment, int16, to compare with a grid (segments, ...)."""
-    numbers = torch.arange(len(grid), dtype=torch.int16, device=grid.device)
-    return numbers.view(-1, *[1] * (grid.ndim - 1))
 
 
 def _stack_modalities(audio, visual) -> Tensor:
