@@ -102,7 +102,7 @@ def run_ablation(
         if training.mode != "plain" and len(missing) > 1:
             stacks = -(-len(missing) // networks_at_once(dataset, variant, training, jobs))
         work += [(name, variant, training, missing[first::stacks]) for first in range(stacks)]
-    for records in _run(dataset, work, jobs):
+    for records in _run(dataset, work, min(jobs, len(work))):
         for record in records:
             known[record.variant, record.seed] = record
             if on_record is not None:
@@ -221,7 +221,7 @@ def _table(records: Sequence[Record], score: str) -> dict[str, dict[int, float]]
 
 
 def _run(dataset: Dataset, work: list[tuple], jobs: int) -> Iterator[list[Record]]:
-    if jobs == 1:
+    if jobs <= 1:
         for item in work:
             with _one_thread():
                 records = _train(dataset, *item)

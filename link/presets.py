@@ -90,3 +90,8 @@ def usual_training(dataset: Dataset, **settings) -> TrainingConfig:
         return TrainingConfig(**{**BOOK_TRAINING, **settings})
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainingConfig(**{"device": device, "mode": "fast", **settings})
+
+
+def usual_jobs(device: str) -> int:
+    """How many stacks of networks train at a time: one a core, since each takes one thread."""
+    return torch.get_num_threads() if device == "cpu" else 1

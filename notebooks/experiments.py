@@ -28,7 +28,7 @@ import torch
 
 from link.ablation import BASELINE, VALOR, Record, variants
 from link.class_scores import pooled_scores
-from link.dataset import Dataset
+from link.dataset import Dataset, Split
 from link.files import write_whole
 from link.inference import batches, evaluate, predict
 from link.intervals import Interval, interval
@@ -51,6 +51,7 @@ AT_ONCE = 8
 
 LINK_NAME = "TSAM + S-LOSS + PLSIM"
 UNCROSSED = "no cross-modal attention"
+WORDLESS = "PLSIM without words"
 CONSTANT, KEPT = "S-LOSS, weight 1", "S-LOSS, kept weight"
 
 #: What the name of a variant ends with if its products are in bfloat16.
@@ -73,7 +74,9 @@ class Experiment:
 MODULES = (BASELINE, "TSAM", "S-LOSS", "PLSIM", LINK_NAME)
 COMBINATIONS = ("TSAM + S-LOSS", "TSAM + PLSIM", "S-LOSS + PLSIM")
 EXPERIMENTS = {
-    "ablation": Experiment((VALOR, *MODULES, *COMBINATIONS, UNCROSSED, CONSTANT, KEPT), range(8)),
+    "ablation": Experiment(
+        (VALOR, *MODULES, *COMBINATIONS, UNCROSSED, WORDLESS, CONSTANT, KEPT), range(8)
+    ),
     "misalignment": Experiment(
         (*MODULES, UNCROSSED),
         range(5),
@@ -104,9 +107,20 @@ def networks(dataset: Dataset) -> dict[str, LinkConfig]:
     return {
         **named,
         UNCROSSED: replace(named[BASELINE], cross_modal=False),
+        WORDLESS: named["PLSIM"],
         CONSTANT: replace(with_loss, initial_mu=1.0),
         KEPT: replace(with_loss, keep_weight=True),
     }
+
+
+def wordless(dataset: Dataset) -> Dataset:
+    """The data set with empty priors, of which PLSIM learns what it can without a word."""
+
+    def mute(split: Split) -> Split:
+        nothing = np.zeros_like(split.audio_prior)
+        return replace(split, audio_prior=nothing, visual_prior=nothing)
+
+    return replace(dataset, **{name: mute(split) for name, split in dataset.splits().items()})
 
 
 def settings(dataset: Dataset, variant: str = "") -> TrainingConfig:
@@ -125,6 +139,8 @@ def trained(variant: str, condition: dict[str, float], seeds: Sequence[int]) -> 
     """Train one variant from every seed, and measure each network on the test split."""
     torch.set_num_threads(1)
     dataset = drawn(**condition)
+    if variant == WORDLESS:
+        dataset = wordless(dataset)
     network = networks(dataset)[variant.removesuffix(HALF)]
     fits = fit_stack(dataset, network, settings(dataset, variant), seeds)
     return [
@@ -160,7 +176,7 @@ def measured(model: LINK, dataset: Dataset) -> dict:
             zip(("all pairs", "within videos"), agreement(model, dataset), strict=True)
         ),
     }
-    if model.config.plsim:
+    if model.config.plsim and test.audio_prior.any():
         told = replace(test, audio_prior=test.audio_target, visual_prior=test.visual_target)
         result["leak"] = evaluate(model, told)
     return result

@@ -140,6 +140,13 @@ def test_one_job_trains_on_one_thread_as_workers_do(no_training):
         torch.set_num_threads(before)
 
 
+def test_what_is_done_is_not_trained_again():
+    done = run_ablation(DATASET, NETWORK, SHORT, (0,))
+    seen = []
+    again = run_ablation(DATASET, NETWORK, SHORT, (0,), 2, seen.append, done)
+    assert (again, seen) == (done, [])
+
+
 def test_jobs_change_nothing():
     alone = run_ablation(DATASET, NETWORK, SHORT, (0,), jobs=1)
     seen = []

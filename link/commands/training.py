@@ -169,7 +169,10 @@ def ablate(
     annotations: Annotations = None,
     skip_bad: SkipBad = False,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each combination.")] = 3,
-    jobs: Annotated[int, typer.Option(min=1, help="Stacks at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stacks at a time; by default one for each core, on a GPU one."),
+    ] = None,
     score: Annotated[str, typer.Option(help="The score that the table shows.")] = "segment/type",
     epochs: Epochs = None,
     device: Device = None,
@@ -191,7 +194,7 @@ def ablate(
         refuse_existing(out)
     from link.ablation import ResultsFile, run_ablation, variants
     from link.console import print_ablation, progress_bar
-    from link.presets import usual_network
+    from link.presets import usual_jobs, usual_network
 
     dataset = open_data(data, annotations, skip_bad)
     if dataset.test.audio_truth is None:
@@ -203,6 +206,7 @@ def ablate(
     # The fast mode for simulated data, too: in it the seeds of a variant train at once.
     mode = "half" if half else "fast"
     training = training_settings(dataset, epochs, device, mode=mode)
+    jobs = jobs or usual_jobs(training.device)
     results = ResultsFile(out, dataset, network, training)
     with progress_bar() as progress:
         total = len(variants(network)) * seeds
