@@ -17,9 +17,10 @@
 # # The baseline: HAN and its pooling
 #
 # A network reads ten seconds of sound and picture, lets every second look at every other second
-# of both, and says for each second what is heard and what is seen. It is trained without knowing
-# when or in which modality an event happens: a pooling that is learned along with it turns the
-# segments' answers into one for the video, which the weak label can judge.
+# of both, and says for each second what is heard and what is seen. Nobody tells it when or in
+# which modality an event happens. A pooling that is learned along with it turns the segments'
+# answers into one for the video, which the weak label can judge; and two teachers, which err,
+# suggest labels for the segments.
 #
 # The network is the hybrid attention network, HAN {cite}`tian2020han`, in the form that VALOR
 # {cite}`lai2023valor` gave it. LINK {cite}`wang2024link` adds its parts to this one, so
@@ -360,8 +361,8 @@ _ = plots.parsing(answers["annotated"], f"Annotated: test video {index} ({kind})
 _ = plots.parsing(answers["predicted"], f"Predicted: test video {index} ({kind})")
 
 # %% [markdown]
-# *One video is no evidence. It shows what an error is: a start or an end that is off, an event in
-# a modality in which it does not happen, a second missed within an event.*
+# *One video is no evidence. It shows what errors look like: seconds that are claimed and in which
+# nothing happens, a start or an end that is off.*
 #
 # ## Experiment: is cross-modal attention of any use?
 #
@@ -400,8 +401,8 @@ for fitted in with_crossing:
 
 # %% [markdown]
 # Both are compared by seed, and the interval is Student's $t$ over the seeds at 95 %. With so few
-# seeds it is wide. It says what another seed would give on these videos, not what other videos
-# would give.
+# seeds it is wide. It says where the mean of many seeds would lie on these videos, and nothing of
+# other videos.
 
 # %%
 SCORES = ("segment/audio", "segment/visual", "segment/audio_visual", "segment/type", "event/type")
@@ -429,8 +430,8 @@ for question, by_score in changes.items():
 _ = plots.paired_intervals(changes, f"Change against HAN, {kind} data")
 
 # %% [markdown]
-# *Left of zero: cross-modal attention was worth something. Right of zero: the network is better
-# off without it. The panels have different scales.*
+# *In the left panel: left of zero, cross-modal attention was worth something; right of zero, the
+# network is better off without it. The panels have different scales.*
 #
 # The right panel can only say that a network uses what it was trained to use: that is reliance.
 # The left panel says whether this was worth learning. A part can be relied on and be of no use.
@@ -453,13 +454,14 @@ table
 # %% [markdown]
 # ## What we learned
 #
-# - HAN is self-attention and cross-modal attention side by side, one layer for both modalities,
-#   and a pooling that learns which second and which modality to believe.
+# - HAN is self-attention and cross-modal attention side by side, in layers whose weights both
+#   modalities share, and a pooling that learns which second and which modality to believe.
 # - VALOR's audio pipeline is one small matrix and a projection. Its published weights run here as
 #   they are.
 # - On llp-sim (simulated) it is the third outcome: hearing gains from looking at the picture, and
-#   seeing loses more than that from listening. The mean score `type` hides most of it;
-#   it is a little higher without the look across, barely beyond what three seeds can tell.
+#   seeing loses more than that from listening. The mean score `type` hides most of it. Three
+#   seeds leave it nearly open whether the look across costs anything in total; eight seeds and a
+#   longer training, in [ablations](10_ablations.ipynb), do not: there it clearly costs.
 # - On llp-sim (simulated), looking across is also copying: with cross-modal attention the network
 #   claims events in a modality in which they do not happen several times as often as without.
 #   This is the problem that LINK sets out to solve.

@@ -30,9 +30,10 @@
 # $$ d_{k,s} = y_{k,s} - y_{0,s}, \qquad
 #    \bar d_k \pm t_{0.975,\,n-1}\,\frac{\operatorname{sd}(d_{k,1}, \dots, d_{k,n})}{\sqrt n}. $$
 #
-# What the seed does to both cancels. The effect of one module uses all eight combinations: for
-# each seed it is averaged over the four settings of the other two modules, and the interval is
-# taken over these averages.
+# What a seed does to both alike cancels: the order of the videos is the same, the initial weights
+# are so in part, since a module that is on draws its own in between. The effect of one module uses
+# all eight combinations: for each seed it is averaged over the four settings of the other two
+# modules, and the interval is taken over these averages.
 #
 # The paper's loss has two uni-modal video terms that VALOR lacks. They are on in all eight rows,
 # so that no module is credited with what they do; their own effect is measured apart, as the
@@ -40,8 +41,8 @@
 #
 # :::{important}
 # Every score and figure below is **simulated**, from [llp-sim](04_simulation.ipynb), unless
-# `LINK_DATASET` names another data set. The section on misalignment is always llp-sim, for real
-# videos have no such knob.
+# `LINK_DATASET` names another data set. The sections on single classes, on misalignment and on
+# noise are always llp-sim: real videos have no such knobs.
 # :::
 
 # %%
@@ -83,9 +84,11 @@ pd.DataFrame(configs).T[switches].replace({True: "on", False: ""})
 #
 # The networks on this page are trained three times as long as elsewhere in the book, until the
 # validation score hardly moves: a module that only makes training faster would look good earlier,
-# and one that only makes it slower would look bad. That is too much for a chapter. So
-# `make experiments` trains them, and this chapter reads what it stored. The seeds of one variant
-# train side by side, as one stacked model (`link.stack`), to the same networks up to rounding.
+# and one that only makes it slower would look bad. (The learning rate ends near zero, so every
+# curve flattens; that a still longer schedule would change nothing is not shown by that.) It is
+# too much for a chapter. So `make experiments` trains them, and this chapter reads what it stored.
+# The seeds of one variant train side by side, as one stacked model (`link.stack`), to the same
+# networks up to rounding. Four further variants in the file are those of other chapters.
 
 # %%
 source(experiments.trained)
@@ -144,11 +147,28 @@ _ = plots.paired_intervals(gains, f"Minus “{BASELINE}”, {kind}")
 # %% [markdown]
 # *Each dot is the mean paired difference in points, each bar its 95 % interval. A grey bar crosses
 # the line: a difference that these seeds cannot tell from none.*
+#
+# How much does pairing help? As much as a seed that is good for the one is good for the other.
+
+
+# %%
+def by_seed(variant, score="segment/type"):
+    return np.array([r.scores[score] for r in records if r.variant == variant])
+
+
+print(f"correlation with “{BASELINE}” over the seeds, segment/type, {kind}:")
+for name in variants(network):
+    if name != BASELINE:
+        print(f"  {name:23}{np.corrcoef(by_seed(name), by_seed(BASELINE))[0, 1]:+.2f}")
+
+# %% [markdown]
+# Where it is near zero, or below, the seeds are as good as unpaired, and the intervals are as wide
+# as they would be without pairing.
 
 # %% [markdown]
 # ## The effect of each module
 #
-# Averaging over the other two switches uses every training run for every module.
+# Averaging over the other two switches uses every run of the eight combinations for every module.
 
 # %% mystnb={"image": {"alt": "Intervals of the effect of TSAM, S-LOSS and PLSIM."}}
 effects = {score: module_effects(records, score) for score in CHOSEN}
@@ -184,9 +204,11 @@ for score in CHOSEN:
 # %%
 print(f"points against “{BASELINE}”, {kind}:")
 for score in CHOSEN:
-    alone = sum(gains[score][module].mean for module in effects[score])
-    together = gains[score][" + ".join(effects[score])].mean
-    print(f"  {score:22}summed {alone:+5.1f}   together {together:+5.1f}")
+    none = by_seed(BASELINE, score)
+    alone = sum(by_seed(module, score) - none for module in effects[score])
+    together = by_seed(" + ".join(effects[score]), score) - none
+    print(f"  {score:22}summed {alone.mean():+5.1f}   together {together.mean():+5.1f}")
+    print(f"  {'':22}interaction {interval(together - alone).verdict()}")
 
 # %% [markdown]
 # ## Class by class
@@ -209,7 +231,7 @@ _ = plots.paired_intervals(panels, f"LINK minus “{BASELINE}” (simulated data
 
 # %% [markdown]
 # *Each dot is a class's mean paired difference, each bar its 95 % interval over seeds; grey bars
-# hold zero.*
+# hold zero. Each panel has a scale of its own, which its rarest class may stretch.*
 
 # %%
 for modality, intervals in by_class.items():
@@ -275,7 +297,7 @@ for name, intervals in by_score["type"].items():
 # %% [markdown]
 # ### Where cross-modal attention starts to hurt
 #
-# The encoder's cross-attention is older than LINK. Its control has the same weights, turned to the
+# The encoder's cross-attention is older than LINK. Its control has as many weights, turned to the
 # own modality (`LinkConfig.cross_modal`), so that neither modality sees the other.
 
 # %% mystnb={"image": {"alt": "What cross-modal attention is worth against misalignment."}}
@@ -300,9 +322,17 @@ for score, by_name in worth.items():
     for level, each in zip(LEVELS_OF_KNOB, by_name["cross-modal attention"], strict=True):
         print(f"  {score:13}{level:4}  {each.verdict()}")
 
+# %%
+alone = against(experiments.UNCROSSED, (BASELINE, *MODULES), "segment/type")
+print("each minus the control that looks at its own modality, segment/type (simulated):")
+for name, intervals in alone.items():
+    for level, each in zip(LEVELS_OF_KNOB, intervals, strict=True):
+        print(f"  {name:22}{level:4}  {each.verdict()}")
+
 # %% [markdown]
 # Copying is how the other modality misleads: an event that is only heard is claimed to be seen, or
-# the reverse. Where all is aligned there is nothing of the kind, hence the empty column.
+# the reverse. The table counts pairs of a second and a class that happens in one modality only,
+# and shows the share that is claimed for the other as well. Where all is aligned there are none.
 
 # %%
 rows = {}
@@ -312,9 +342,18 @@ for name in (experiments.UNCROSSED, BASELINE, LINK):
             np.mean([r["copied"][what] for r in sweep.where(variant=name, misalignment=level)])
             for level in LEVELS_OF_KNOB
         ]
-table = pd.DataFrame(rows, index=LEVELS_OF_KNOB).T.round(1)
-table.columns.name = "%, simulated"
-table
+table = pd.DataFrame(rows, index=LEVELS_OF_KNOB).T.rename_axis("%, simulated", axis=1)
+table.map("{:.1f}".format).replace("nan", "")
+
+# %%
+print(f"{LINK} minus none, points of that share (simulated):")
+for what in ("heard only, called seen", "seen only, called heard"):
+    for level in LEVELS_OF_KNOB[1:]:
+        shares = [
+            np.array([r["copied"][what] for r in sweep.where(variant=name, misalignment=level)])
+            for name in (LINK, BASELINE)
+        ]
+        print(f"  {what}, {level}: {interval(shares[0] - shares[1]).verdict()}")
 
 # %% [markdown]
 # ### What the learned strengths do
@@ -389,6 +428,11 @@ for condition in noise.conditions:
         print(f"  {name:26}{interval(gain).verdict()}")
     crossing = plain - noise.values("segment/type", variant=experiments.UNCROSSED, **condition)
     print(f"  {'cross-modal attention':26}{interval(crossing).verdict()}")
+    heard = [
+        noise.values("segment/audio", variant=name, **condition)
+        for name in (BASELINE, experiments.UNCROSSED)
+    ]
+    print(f"  {'  in what is heard':26}{interval(heard[0] - heard[1]).verdict()}")
 
 # %% [markdown]
 # ## What we learned
@@ -398,27 +442,34 @@ for condition in noise.conditions:
 # - Where training has settled, no module of LINK raises the type score here. TSAM lowers it,
 #   mostly in what is seen; S-LOSS leaves it as it is; PLSIM raises what is heard and lowers what
 #   is seen. After few epochs the picture is another one, for modules change how fast training
-#   goes. An ablation that stops early, or reports one seed, could show almost anything.
-# - All three modules together lose a little less than the sum of what each loses alone.
+#   goes: [S-LOSS](07_s_loss.ipynb) and [PLSIM](08_plsim.ipynb) show their differences early and
+#   late. An ablation that stops early, or reports one seed, may show the opposite.
+# - Whether the modules add up: their interaction, by the intervals above, is small against their
+#   effects, and in most scores not told from none.
 # - The uni-modal terms raise the audio score and lower the visual one. A comparison of LINK with
 #   VALOR++ that leaves them out of sight would credit the modules with the former.
 # - **Misalignment matters most for what is older than LINK.** In the type score, cross-modal
 #   attention is worth nothing where sound and picture agree, and it costs more the farther they
-#   are apart, above all in what is seen. A network that simply looks at its own modality beats
-#   every variant here at LLP's misalignment.
+#   are apart, up to LLP's misalignment, and no less beyond it, above all in what is seen. A
+#   network that simply looks at its own modality beats every variant here from there on.
 # - LINK's answer to misalignment is that the network learns how far to trust the other modality.
-#   Its learned strengths hardly move as the knob goes from aligned to independent; the
-#   largest change is of a few hundredths. Weak labels say too little about time to teach them.
+#   Its learned strengths grow from their start under every setting of the knob, also where sound
+#   and picture are independent, and hardly depend on it: the largest change is of a few
+#   hundredths. Perhaps weak labels say too little about time to teach them; nothing here tests
+#   that. A strength alone is not trust either, since what it multiplies can grow or shrink.
+# - Copying, which LINK is to prevent: with all modules the network calls seen-only events heard
+#   less often, and heard-only events seen more often, by the intervals above, though not at every
+#   level.
 # - Noise changes that for cross-modal attention: where sound and picture agree, it is worth the
 #   more the poorer a segment's own features are, and in sound it pays even at LLP's misalignment.
-#   It does not change it for LINK: TSAM's cost shrinks with noise, and no gain takes its place. So
-#   under no condition tried here does a module raise the type score once training has settled. The
-#   nearest to a gain is PLSIM's in what is heard. After few epochs PLSIM helps, there and where
+#   It does not change it for LINK: TSAM's cost may shrink with noise, and no gain takes its place.
+#   So under no condition tried here does a module raise the type score once training has settled.
+#   The nearest to a gain is PLSIM's in what is heard. After few epochs PLSIM helps, here and where
 #   sound and picture agree ([AVE](14_another_data_set.ipynb)).
-# - Why could LLP be different? Real sound and picture share more than a few scenes and a trace,
-#   real teachers know things that the features do not show, and a training set many times as large
-#   leaves less to overfit. The same cells answer that on real features: `LINK_DATASET=llp`, or
-#   `link-avvp ablate`.
+# - Why could LLP be different? Real sound and picture share more than llp-sim's
+#   [scene and trace](04_simulation.ipynb), real teachers know things that the features do not
+#   show, and a training set many times as large leaves less to overfit. The same cells answer that
+#   on real features: `LINK_DATASET=llp`, or `link-avvp ablate`.
 # - Many intervals stand on this page. One in twenty of those without any effect excludes zero by
 #   chance, so a verdict on one score alone is weak evidence.
 #

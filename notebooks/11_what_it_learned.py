@@ -53,8 +53,9 @@ print(f"{dataset.name}: {kind} data, {len(test):,d} videos to test on")
 
 # %% [markdown]
 # Two networks are trained from each of three seeds: LINK, with all modules that the data allow,
-# and the same without any module. What is drawn is drawn of the first seed's LINK. What is
-# concluded is concluded from all three.
+# and the same without any module. The pictures of attention and features, calibration, the scores
+# by class with their correlations, and the examples are of the first seed's LINK alone. The table
+# of attention, the probes and the counts of mistakes are of all three seeds.
 
 # %%
 SEEDS = range(3)
@@ -71,6 +72,10 @@ for name, each in runs.items():
     print(f"{name}: segment/type by seed {scores} ({kind})")
 
 # %% [markdown]
+# On llp-sim these networks train a third as long as those of [ablations](10_ablations.ipynb),
+# where LINK ends below the network without modules. So what this page says of the difference
+# between the two is said of networks after few epochs.
+#
 # ## Where it looks
 #
 # LINK has three places in which one second looks at others: the interaction of
@@ -211,7 +216,8 @@ videos = {
 _ = plots.weights_over_time(videos)
 
 # %% [markdown]
-# *Steps: the weight of each second. Bars: when there is an event.*
+# *Steps: the weight of each second. Bars: when there is an event. On llp-sim (simulated) the
+# weights of the two videos are nearly the same, though their events are not.*
 #
 # ## What the features know
 #
@@ -262,7 +268,8 @@ _ = draw_planes(by_modality)
 
 # %% [markdown]
 # *Every dot is a second of a test video. Do sounds and pictures share a region, or does each keep
-# its own?*
+# its own? On llp-sim (simulated) they come in apart, overlap after the projection and after TSAM,
+# and lie apart again after the encoder. What overlaps in a plane need not overlap in the space.*
 #
 # Then the classes. The five classes that most often happen alone in a second, for each modality.
 
@@ -427,7 +434,8 @@ _ = plots.reliability_diagram(panels)
 #
 # Nearly all probabilities are near 0, rightly, since most classes are not in a video. They would
 # drown everything else, so the error is also given without the lowest bin. Intervals are from
-# resampling videos. They lie rather high, as the error of a finite sample is never below zero.
+# resampling videos, for the first seed's network. They lie rather high, as the error of a finite
+# sample is never below zero.
 
 # %%
 errors, rows = {}, {}
@@ -461,7 +469,7 @@ for modality in OTHER:
 #
 # The F-score of each class, of the seconds of all test videos together. The published scores are
 # means over videos; these are not, so that each class has one number. Intervals are from
-# resampling videos.
+# resampling videos, for the first seed's network.
 
 # %%
 by_class_scores = {
@@ -477,14 +485,18 @@ panels = {
 _ = plots.class_intervals(dataset.classes, panels)
 
 # %% [markdown]
-# *A class with a long line has few test videos. Do not rank classes whose lines overlap.*
+# *A class with a long line has few test videos. Do not rank classes whose lines overlap. A class
+# at 0 without a line was never found, in no resample either. That is no certainty: what another
+# seed would change is not in these intervals, and can be far more. In the stored runs of
+# [ablations](10_ablations.ipynb), which train longer, every seed finds some of Baby laughter, and
+# how much differs widely (simulated).*
 #
 # ### Why are some classes hard?
 #
 # Two explanations are at hand. A class may be rare in training, or the teachers may fail at it,
-# and then the network learns their failure. Rank correlations over the classes tell. Both may
-# hold, or neither. A correlation with the teacher is not yet a cause: what makes a class hard for
-# the one can make it hard for the other.
+# and then the network learns their failure. Rank correlations over the classes, for the first
+# seed's network, give a hint. Both may hold, or neither. A correlation with the teacher is not
+# yet a cause: what makes a class hard for the one can make it hard for the other.
 
 # %%
 training_videos = dataset.train.weak.sum(axis=0)
@@ -501,8 +513,10 @@ for modality in OTHER:
 # %% [markdown]
 # ## Its mistakes
 #
-# Every pair of a video and a class, in each modality, gets one verdict.
+# In each modality, every pair of a video and a class that happens there or is claimed there gets
+# one verdict. Pairs without either get none.
 #
+# - **Right**: it happens, and is claimed for exactly the seconds in which it happens.
 # - **Missed**: it happens, and nothing is claimed.
 # - **Invented**: it is claimed, and happens in neither modality.
 # - **Copied**: it is claimed here, and happens in the other modality only.
@@ -510,7 +524,7 @@ for modality in OTHER:
 #   there.
 # - **Wrong extent**: it happens here and is claimed, for some other wrong seconds.
 #
-# The third and fourth are what a network does that trusts the other modality too much.
+# Copied and other's extent are what a network does that trusts the other modality too much.
 
 # %%
 source(mistakes.kinds_of_answers)
@@ -557,8 +571,8 @@ for index, modality in enumerate(OTHER):
 # ### Which mistakes does LINK mend?
 #
 # The same counts for the network without modules, in percent of all answers, seed by seed. LINK is
-# made for videos whose modalities differ. If it does what it is made for, the third and fourth
-# kind become fewer.
+# made for videos whose modalities differ. If it does what it is made for, copied events and the
+# other's extents become fewer.
 
 
 # %%
@@ -589,7 +603,8 @@ for modality, by_kind in changes.items():
 _ = plots.paired_intervals(changes, f"Kinds of answers, LINK minus no module ({kind} data)")
 
 # %% [markdown]
-# *Points of the share of answers; a grey bar holds zero. There are twelve of them.*
+# *Points of the share of answers; a grey bar holds zero. Of the twelve bars in all, one may leave
+# zero out by chance.*
 #
 # ### One of each
 #
@@ -638,31 +653,38 @@ draw_example("wrong extent")
 # - **Attention hardly chooses.** On llp-sim (simulated) the weights are near an even share in all
 #   three places, sharpest where what is seen looks at what is heard, and what is preferred in the
 #   encoder is mostly preferred by every second of the video alike. TSAM's softmax knows the event
-#   by a few hundredths of a point. The encoder's does better when what is seen looks at what is
-#   heard, but three seeds do not agree on how much.
+#   by a few hundredths of a point. The encoder's mean is largest where what is seen looks at what
+#   is heard, but three seeds do not agree, and the interval holds zero.
 # - **What is carried across is carried without choosing.** On llp-sim (simulated) audio features
 #   know next to nothing of what is only seen, until TSAM. Behind it a linear probe names the class
 #   in more than half of the seconds, though TSAM's attention is even: the mean over the other
-#   modality is enough to say *what*. It is not enough to say *when*.
-# - **Time can get lost.** On llp-sim (simulated) the encoder makes it easier to tell from the
-#   sound whether anything happens now, and harder to tell it from the picture, and harder with
-#   LINK's modules than without. Which of them does it this chapter does not tell.
-# - **It is too sure of itself.** On llp-sim (simulated) less comes true than it says, for pictures
-#   more so than for sounds. The teachers' targets and the truth are about equally far from its
-#   probabilities: it did not just learn to speak like its teachers.
-# - **Classes are hard where the teacher is weak**, on llp-sim (simulated), and not where training
-#   videos are few. Most intervals overlap, so there is no ranking of classes to be had.
-# - **Most mistakes are about extent, and the costly ones about presence.** On llp-sim (simulated)
-#   wrong extents are the most frequent mistake; missed and copied events cost more seconds each.
-#   LINK misses less of what is heard than the same network without modules. That it copies less
-#   cannot be shown. What looks like the other modality's extent is nearly always the whole video,
-#   so it may well be a habit and not a copy.
+#   modality is enough to say *what*. It is not enough to say *when*. Nor does it take TSAM: at
+#   the encoder's output, audio features of the networks without modules know more of it.
+# - **Time can get lost.** On llp-sim (simulated) and after few epochs, the encoder makes it easier
+#   to tell from the sound whether anything happens now, and harder to tell it from the picture,
+#   and harder with LINK's modules than without. Which of them does it this chapter does not tell.
+# - **It is too sure of what it claims.** On llp-sim (simulated), in one seed's network, less of
+#   its claims comes true than it says, by the printed shares more so for pictures than for sounds.
+#   Sounds to which it gives about one half come true as often as it says, or more often. The
+#   errors against the truth and against the teachers' targets are not told apart.
+# - **Classes are hard where the teacher is weak**, on llp-sim (simulated), in one seed's network.
+#   That they are hard where training videos are few is not shown; over so few classes only a
+#   strong relation would be. Most intervals overlap, so there is no ranking of classes to be had.
+# - **Extent is most of the mistakes in sounds, presence is as much in pictures.** On llp-sim
+#   (simulated) wrong extents are the most frequent single mistake in both. With the other's
+#   extents they are most of the mistakes in sounds and in sum; in pictures, missed, invented and
+#   copied events together are slightly more. Missed and copied events cost more seconds each.
+# - **LINK mends one kind and makes more of another.** On llp-sim (simulated) and after few epochs
+#   it misses less of what is heard than the same network without modules, and makes more wrong
+#   extents in pictures. That it copies less cannot be shown. What looks like the other modality's
+#   extent is nearly always the whole video, so it may well be a habit and not a copy.
 # - An example shows what a number means and proves nothing. Choose it by a rule, and say the rule.
 #
 # ## Where paper and book differ
 #
 # - The paper {cite}`wang2024link`, as far as the summary that this book was built from goes, shows
-#   scores, and neither attention nor features, calibration or mistakes. A reviewer missed the
-#   former two. What is here is a look into our network; we know of no public weights of theirs.
+#   scores, and neither attention nor features, calibration or mistakes. A public review of the
+#   paper missed the former two. What is here is a look into our network; we know of no public
+#   weights of theirs.
 # - The network of the book is small and has one layer. That its attention is even says nothing
 #   about a network of full size on real features. The chapter runs on those as it is.

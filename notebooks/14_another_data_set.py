@@ -87,7 +87,7 @@ print("seconds of the goat:", np.flatnonzero(ave.test.audio[0].any(axis=1)).toli
 # `audio` and `visual` (videos, segments, classes), which are the same array. Unlike LLP's, the
 # training split is annotated too.
 #
-# Odd lines are read all the same, because the published scores are taken over them, and told:
+# Odd lines are read all the same, because the published scores are taken over them, and reported:
 
 # %%
 for remark in ave.remarks:
@@ -223,12 +223,13 @@ r = {
 }
 
 # %% mystnb={"image": {"alt": "Two ten by ten matrices of label overlap, true and by teachers."}}
-_ = plots.heat_maps(r, "second of the picture", "second of the sound", "overlap", reach=1.0)
+axes = "second of the picture", "second of the sound", "overlap"
+_ = plots.heat_maps(r, *axes, reach=1.0, one_sided=True)
 
 # %% [markdown]
 # *The overlap $r_{ij}$ of one simulated video's labels; grey where neither has any. By the truth
-# it is a block: the seconds of the event, with each other. Where the right panel differs, S-LOSS
-# asks for something wrong.*
+# it is a block: the seconds of the event, with each other. Where the right panel has turned grey,
+# S-LOSS asks for nothing; where it differs otherwise, it asks for something wrong.*
 #
 # **TSAM** lets a segment take from the other modality what resembles it. When sound and picture
 # agree, the best that it could do is to look at the event from within the event.
@@ -301,13 +302,15 @@ for name, accuracy in means["accuracy"].items():
     print(f"{name}: {above} the true class in every segment")
 
 # %% [markdown]
-# As everywhere in this book these trainings are short; a difference may be one of speed (see
-# [ablations](10_ablations.ipynb)).
+# These trainings are short, so a difference may be one of speed. In
+# [ablations](10_ablations.ipynb), where llp-sim's networks train three times as long, neither
+# PLSIM nor all three modules show a gain in segment/type on aligned data (simulated).
 #
 # ### Where does TSAM look?
 #
-# In videos with an event and background: how much of an event segment's attention goes to event
-# segments of the other modality, more than if it were spread evenly?
+# In videos with an event and background, where sound looks at picture: how much of an event
+# segment's attention goes to event segments of the picture, more than if it were spread evenly?
+# The other direction is not measured here.
 
 # %%
 whole_test = next(batches(test, len(test)))
@@ -325,13 +328,14 @@ def attention_on_event(model):
 
 
 extra = interval([attention_on_event(run.model) for run in runs["TSAM"]])
-print("attention on the event, from within it (simulated):")
+print("attention of sound on the picture's event, from within it (simulated):")
 print(f"  an even share       {100 * even.mean():.1f} %")
 print(f"  beyond that, TSAM   {extra.verdict()}")
 
 # %% [markdown]
-# What is left to 100 % is as far as it could go. If TSAM's figure is small beside that, its
-# interaction adds little else than the mean of the other modality, and cannot tell when.
+# What is left to 100 % is as far as it could go. TSAM's figure is very small beside that: in this
+# direction its interaction adds little else than the mean of the other modality, and cannot tell
+# when.
 #
 # ### Two teachers for one label
 #
@@ -359,7 +363,7 @@ for name in JOINED:
 # ### Which decision?
 #
 # An event of AVE is heard and seen by definition, so both probabilities should reach one half. But
-# where both say the same thing, the mean of two estimates is the better estimate.
+# where both say the same thing, the mean of two estimates may be the better estimate.
 
 # %%
 print("“no module”, accuracy against “heard and seen”, in points (simulated):")
@@ -376,11 +380,13 @@ for rule in RULES:
 # - The accuracy must be read against the true class in every segment, which knows nothing of time
 #   and is high on AVE, because most events last from the first second to the last.
 # - Where sound and picture agree, S-LOSS asks for similarity within the event and says nothing
-#   about time that the labels do not say. The verdicts above tell whether it, TSAM or PLSIM has
-#   helped.
+#   about time that the labels do not say.
+# - On ave-sim (simulated), after few epochs, PLSIM and all three modules together raise both
+#   scores. TSAM alone and S-LOSS alone are not told from no module. The gain may be one of speed.
 # - Alignment makes new things possible that have nothing to do with LINK: joining the teachers,
-#   and joining the two probabilities. Compare their verdicts with those of the modules.
-# - Three seeds show large differences alone, and all this is simulated.
+#   and joining the two probabilities. Neither is shown to help. The one decision that is told from
+#   "heard and seen", by a little, is "heard", which joins nothing.
+# - Three seeds show only large differences, and all this is simulated.
 #
 # ## Where paper and book differ
 #

@@ -216,6 +216,14 @@ def test_curves_start_where_they_are_told_and_keep_a_modality_s_colour():
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["visual", "other"]
 
 
+def test_a_name_has_one_colour_in_every_panel():
+    panels = {"one": {"a": [1], "b": [2]}, "two": {"b": [3], "c": [4]}}
+    left, right = plots.curves(panels, "epoch").axes
+    a, b = (line.get_color() for line in left.lines)
+    again, c = (line.get_color() for line in right.lines)
+    assert again == b and len({a, b, c}) == 3
+
+
 @pytest.mark.parametrize(
     ("centre", "reach", "limits"), [(0.0, None, (-0.5, 0.5)), (0.1, 0.3, (-0.2, 0.4))]
 )
@@ -226,6 +234,11 @@ def test_heat_maps_share_a_scale_of_colours_around_their_centre(centre, reach, l
     for image, matrix in zip(images, MATRICES.values(), strict=True):
         assert np.array_equal(image.get_array(), matrix)
         assert image.get_clim() == pytest.approx(limits)
+
+
+def test_a_heat_map_of_what_is_never_negative_begins_at_its_centre():
+    figure = plots.heat_maps(MATRICES, "x", "y", "overlap", reach=1, one_sided=True)
+    assert figure.axes[0].images[0].get_clim() == (0, 1)
 
 
 def test_heat_maps_show_what_is_not_there_in_grey():
@@ -313,6 +326,9 @@ def test_against_level_has_every_mean_with_its_bounds():
             assert bounds == [[each.low, each.high] for each in intervals]
     none = [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == "-"]
     assert 0 in none
+    name = next(iter(LEVELS["audio"]))
+    own = plots.against_level(LEVELS, [0, 1, 2], "knob", "points", colours={name: plots.VERMILION})
+    assert own.axes[0].containers[0].lines[0].get_color() == plots.VERMILION
 
 
 def test_differences_by_class_stand_in_the_order_of_the_classes():

@@ -20,21 +20,24 @@ def curves(
 ) -> Figure:
     """Lines by panel and by name, from the abscissa `first` on; a dashed line at `marked`.
 
-    Lines named ``audio``, ``visual`` and ``audio-visual`` have their modality's colour. Others,
-    six at most in a panel, have one that no modality has.
+    Lines named ``audio``, ``visual`` and ``audio-visual`` have their modality's colour. Other
+    names, six at most, have one that no modality has, the same in every panel.
     """
-    result, row = figure(7.4, 3.4, columns=len(panels), squeeze=False)
+    result, row = figure(7.4, 3.8, columns=len(panels), squeeze=False)
+    others = iter((BLACK, PURPLE, VERMILION, SKY, GREY, YELLOW))
+    colours = dict(_MODALITY_COLOURS)
     for axes, (title, lines) in zip(row[0], panels.items(), strict=True):
-        others = iter((BLACK, PURPLE, VERMILION, SKY, GREY, YELLOW))
         for name, values in lines.items():
-            colour = _MODALITY_COLOURS.get(name) or next(others)
-            axes.plot(range(first, first + len(values)), values, label=name, color=colour, lw=1.8)
+            if name not in colours:
+                colours[name] = next(others)
+            steps = range(first, first + len(values))
+            axes.plot(steps, values, label=name, color=colours[name], lw=1.8)
         if marked is not None:
             axes.axvline(marked, color=BLACK, ls="--", lw=1)
         axes.set_title(title)
         axes.set_xlabel(xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     row[0, 0].set_ylabel(ylabel)
     return result
 
@@ -50,18 +53,19 @@ def heat_maps(
     centre: float = 0.0,
     reach: float | None = None,
     title: str = "",
+    one_sided: bool = False,
 ) -> Figure:
     """Matrices in one scale of colours: white at `centre`, full at a distance of `reach` from it.
 
-    Without `reach` the scale goes as far as the entries do. NaN is drawn grey.
+    Without `reach` the scale goes as far as the entries do. NaN is drawn grey. With ``one_sided``
+    there is nothing below `centre`, and the scale begins there.
     """
     reach = reach or max(np.nanmax(np.abs(matrix - centre)) for matrix in panels.values())
-    colours = plt.get_cmap("PuOr_r").with_extremes(bad="#CCCCCC")
+    lowest = centre if one_sided else centre - reach
+    colours = plt.get_cmap("Oranges" if one_sided else "PuOr_r").with_extremes(bad="#BBBBBB")
     result, row = figure(7.4, 3.2, columns=len(panels), sharey=True, squeeze=False)
     for axes, (name, matrix) in zip(row[0], panels.items(), strict=True):
-        image = axes.imshow(
-            matrix, cmap=colours, vmin=centre - reach, vmax=centre + reach, aspect="auto"
-        )
+        image = axes.imshow(matrix, cmap=colours, vmin=lowest, vmax=centre + reach, aspect="auto")
         axes.grid(visible=False)
         axes.set_title(name)
         axes.set_xlabel(xlabel)

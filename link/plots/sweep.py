@@ -18,13 +18,16 @@ def against_level(
     ylabel: str,
     title: str = "",
     zero: bool = True,
+    colours: dict[str, str] | None = None,
 ) -> Figure:
     """Means with their intervals against the level of a knob; a panel leads to curves by name.
 
     Curves stand a little apart, so that their bars do not hide each other. With ``zero`` there is
-    a line where a difference is none. Panels of one curve need no legend.
+    a line where a difference is none. Panels of one curve need no legend. ``colours`` are those of
+    curves, by name, that have one of their own.
     """
     result, row = figure(7.4, 3.6, columns=len(panels), sharey=True, squeeze=False)
+    colours = colours or {}
     apart = 0.02 * (max(levels) - min(levels))
     for axes, (name, curves) in zip(row[0], panels.items(), strict=True):
         if zero:
@@ -41,7 +44,7 @@ def against_level(
                 places,
                 means,
                 reach,
-                color=_COLOURS[index % len(_COLOURS)],
+                color=colours.get(curve, _COLOURS[index % len(_COLOURS)]),
                 marker=_MARKS[index % len(_MARKS)],
                 ms=5,
                 lw=1.3,
