@@ -12,8 +12,7 @@ visual feature space, and a segment's feature is the sum of
 * noise of its own, and an offset that keeps the spaces of sounds, pictures and texts apart.
 
 The two teachers compare segments with text features, which are prototypes seen through an error
-and another offset, and so they err as CLAP and CLIP do: systematically by class, and more where a
-segment is noisy.
+and another offset. So they are built to err by class, and more where a segment is noisy.
 
 All numbers are integers until the last division, and sums of integers below 2^53 are exact in any
 order. That is why one seed gives the same bits on every machine.

@@ -26,13 +26,13 @@ def constant_rate(ticks: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     k is the index of the frame that ffmpeg writes as its k-th.
 
     This is not "the frame nearest to each tick". ffmpeg walks through the frames and leaves one
-    out only when it ends more than 1.1 ticks before the next free tick; so a video faster than
-    the constant rate runs about one tick ahead of itself, and ten seconds at 30 frames a second
-    become 82 frames at 8 a second, which start with frames 0, 1, 3 and 7. A frame that ends more
-    than 1.1 ticks after the next free tick takes round(that) ticks; where it also starts more than
-    1.1 ticks late, the first round(late - 0.6) of them go to the frame before it. How many went
-    back is remembered for the last three frames, and at the end of the video the last frame is
-    repeated as often as their median says.
+    out only when it ends more than 1.1 ticks before the next free tick; so of a video
+    faster than the constant rate the copy lags about one tick behind, and ten seconds at 30 frames
+    a second become 82 frames at 8 a second, which start with frames 0, 1, 3 and 7. A frame that
+    ends more than 1.1 ticks after the next free tick takes round(that) ticks; where it also starts
+    more than 1.1 ticks late, the first round(late - 0.6) of them go to the frame before it. How
+    many went back is remembered for the last three frames, and at the end of the video the last
+    frame is repeated as often as their median says.
     Source: behaviour of `ffmpeg -i video -r 8 %06d.jpg`, VALOR's command, in version 4.2.2, which
     VALOR's environment names.
     """

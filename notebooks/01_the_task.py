@@ -201,11 +201,12 @@ _ = plots.misalignment(statistics)
 
 # %% [markdown]
 # *Where extents differ, one nearly always lies within the other (left); most often something
-# stays in the picture for the whole video and sounds for a part of it (right, top row).*
+# stays in the picture for the whole video and sounds for a part of it (right, top row). Green is
+# an equal extent on the left, and an equal length, whatever the seconds, on the right.*
 #
 # So the modalities rarely contradict each other. One of them knows more. A model that lets each
 # modality look at the other gains where they agree, and copies errors where they do not. How
-# much to look is a question with a different answer for each video.
+# much to look is the question.
 #
 # Is the exact agreement an agreement in time? An event that fills the whole video agrees with
 # any other that does. The next cell takes these out, and also asks what agreement would be left
@@ -252,7 +253,7 @@ _ = plots.class_shares(CLASSES, kinds)
 
 # %% [markdown]
 # *Speech, cheering and clapping are heard without being seen; animals, alarms and the blender
-# are heard and seen at different times (dots: shares, lines: 95% intervals, dashed: all
+# are heard and seen over different extents (dots: shares, lines: 95% intervals, dashed: all
 # classes together).*
 #
 # The chi-square test asks whether classes differ more than chance allows, and Cramér's V how
@@ -356,8 +357,8 @@ print(f"three rows move a score by {most:.2f} points at most")
 #   reverse is rare.
 # - Where a class is in both modalities, its extents are equal or nested, hardly ever apart. Much
 #   of the exact agreement comes from events that fill the whole video.
-# - The two kinds of misalignment belong to different classes. A method must decide for each
-#   video, not for each class, how far one modality may speak for the other.
+# - The two kinds of misalignment do not sit in the same classes: no one list of classes covers
+#   both.
 #
 # ## Where paper and book differ
 #

@@ -24,8 +24,9 @@
 #
 # :::{important}
 # The encoders' weights are gigabytes, and this book downloads nothing behind your back. Where the
-# hub's cache does not have them, the chapter runs the same libraries with **random weights** and
-# says so below. Then shapes are real, and the numbers that come out mean nothing.
+# Hugging Face cache on your disk does not have them, the chapter runs the same libraries with
+# **random weights** and says so below. Then what the encoders compute means nothing. Shapes, times
+# of frames, sizes and the matrix below are real all the same.
 # :::
 
 # %%
@@ -83,9 +84,10 @@ print(chosen.tolist())
 print("seconds:", times.round(2).tolist())
 
 # %% [markdown]
-# 82 frames at 8 a second are more than ten seconds hold. ffmpeg's way to a constant rate is not
+# These are more frames than ten seconds hold at 8 a second. ffmpeg's way to a constant rate is not
 # "the frame nearest to each tick". It walks through the frames, and drops one only where it ends
-# more than 1.1 ticks too early. So a fast video runs about a tick ahead of itself.
+# more than 1.1 ticks too early. So the copy of a fast video lags: at each tick it shows what was
+# on screen a little more than a tick earlier, and it is longer than the video.
 #
 # Does it matter? Here are videos of ten seconds at several rates. How far from the frame nearest
 # to its tick is the one that ffmpeg takes, and does any of the ten frames fall out of its second?
@@ -212,7 +214,7 @@ print(f"{per_clip:,d} bytes a clip: {11_849 * per_clip / 1e9:.2f} GB for the 11,
 # %% mystnb={"image": {"alt": "Two heat maps: each segment weighs three or four cells of time."}}
 matrix = audio_map_matrix()
 panels = {"cells, first band": matrix[:, :32], "cells, second band": matrix[:, 32:]}
-_ = plots.heat_maps(panels, "time of the cell", "segment", "weight")
+_ = plots.heat_maps(panels, "cell in time", "segment", "weight")
 print("shape", matrix.shape, "- rows sum to one:", np.allclose(matrix.sum(axis=1), 1))
 
 # %% [markdown]
@@ -271,18 +273,20 @@ change = np.linalg.norm(after - before, axis=2) / np.linalg.norm(before, axis=1)
 print("segments that change, whichever second is silenced:", (change > 1e-5).all(axis=0).sum())
 
 # %% mystnb={"image": {"alt": "Heat map of changes."}} tags=["nbval-ignore-output"]
-_ = plots.heat_maps({"": change}, "segment of the map", "second silenced", "change")
+axes = "segment of the map", "second silenced", "relative change"
+_ = plots.heat_maps({"": change}, *axes, one_sided=True)
 own = np.diag(change).sum() / change.sum()
-print(f"{own:.0%} of all change is in the second that was silenced; 10% would be an even share")
+print(f"{own:.0%} of all change is in the second that was silenced, with the weights at hand;")
+print("10% would be an even share")
 
 # %% [markdown]
 # *A cell says how much a segment of the map changes when a second of the sound is silenced. Were
-# the map local, only the diagonal would be coloured. With random weights the strengths mean
-# nothing; that no cell is zero does.*
+# the map local, only the diagonal would be coloured. With random weights the strengths, and the
+# share printed above, say nothing of the trained CLAP; that no cell is zero does.*
 #
-# The side bands two to three seconds off are no accident. CLAP folds its spectrogram into a
-# square, four strips of two and a half seconds below one another, so that sounds two and a half
-# seconds apart are neighbours.
+# The side bands two to three seconds off come from the architecture, trained or not. CLAP folds
+# its spectrogram into a square, four strips of two and a half seconds below one another, so that
+# sounds two and a half seconds apart are neighbours.
 #
 # No segment of the map is free of the rest of the clip. The reason is in the architecture, so it
 # holds for any weights: in the last of the transformer's stages, attention spans all cells. This

@@ -26,7 +26,7 @@ SEEN, HEARD = (2, 7), (4, 9)
 
 
 def chapter_encoders() -> tuple[ClipEncoder, ClapEncoder]:
-    """CLIP and CLAP of VALOR if the hub's cache has their weights, else those of `mini_hub`.
+    """CLIP and CLAP of VALOR if this machine has their weights, else those of `mini_hub`.
 
     Says in a sentence which they are.
     """
@@ -37,11 +37,11 @@ def chapter_encoders() -> tuple[ClipEncoder, ClapEncoder]:
         with use_mini_hub(mini_hub()):
             encoders = ClipEncoder(RANDOM_CLIP), ClapEncoder()
         print(
-            "The encoders' weights are not in the hub's cache, so these are random, and CLIP\n"
-            "is a small one: numbers below mean nothing, only shapes do, and CLAP's speed."
+            "The encoders' weights are not in the Hugging Face cache of this machine, so these\n"
+            "are random, and CLIP is a small one: what the two compute below means nothing."
         )
     else:
-        print("CLIP and CLAP have their real weights, from the hub's cache.")
+        print("CLIP and CLAP have their real weights, from the Hugging Face cache.")
     return encoders
 
 

@@ -140,7 +140,7 @@ def test_one_job_trains_on_one_thread_as_workers_do(no_training):
         torch.set_num_threads(before)
 
 
-def test_what_is_done_is_not_trained_again():
+def test_an_ablation_that_is_complete_needs_no_job():
     done = run_ablation(DATASET, NETWORK, SHORT, (0,))
     seen = []
     again = run_ablation(DATASET, NETWORK, SHORT, (0,), 2, seen.append, done)

@@ -51,7 +51,7 @@ def margins(panels: dict[str, dict[str, np.ndarray]]) -> Figure:
             axes.stairs(share, edges, color=colour, lw=1.8, label=name)
         axes.axvline(0, color=BLACK, ls="--", lw=1)
         axes.set_title(title)
-        axes.set_xlabel("logit less threshold")
+        axes.set_xlabel("logit minus threshold")
     row[0, 0].set_ylabel("share of its group (%)")
     result.legend(*row[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return result
