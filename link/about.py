@@ -53,7 +53,10 @@ class About:
     versions
         The software it was trained with.
 
-    Raises PretrainedError where these are not of this form.
+    Raises
+    ------
+    PretrainedError
+        Where these are not of this form.
     """
 
     classes: tuple[str, ...]

@@ -14,7 +14,7 @@ from torch import Tensor
 #: it is computed as usual or recorded.
 Step = Callable[[Tensor], None]
 
-#: Steps that are computed as usual before one is recorded: libraries choose their ways in them.
+#: Steps computed as usual before one is recorded, for libraries choose their ways in them.
 WARM_UP = 3
 
 

@@ -97,7 +97,10 @@ class ClipEncoder(_Teacher):
     half
         Whether a GPU encodes frames in half precision.
 
-    Raises EncoderError where the model or its weights cannot be had or do not fit.
+    Raises
+    ------
+    EncoderError
+        Where the model or its weights cannot be had or do not fit.
     """
 
     def __init__(
@@ -184,7 +187,10 @@ class ClapEncoder(_Teacher):
     half
         Whether a GPU encodes sounds in half precision.
 
-    Raises EncoderError where weights or tokenizers cannot be had or do not fit.
+    Raises
+    ------
+    EncoderError
+        Where weights or tokenizers cannot be had or do not fit.
     """
 
     width = 512

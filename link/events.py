@@ -165,7 +165,7 @@ class Parsing:
 
     @property
     def audio_visual(self) -> np.ndarray:
-        """What is heard and seen in the same segment: boolean (T, C)."""
+        """What is heard and seen in the same segment, boolean (T, C)."""
         return self.audio & self.visual
 
     def events(self, modality: Modality | None = None) -> list[Event]:

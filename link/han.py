@@ -282,7 +282,8 @@ def load_valor(
         What the weights cannot tell. VALOR, VALOR+ and VALOR++ all have 8 heads and post_norm.
     **sizes
         ``hidden_dim``, ``ff_dim``, ``layers``, ``audio_dim`` and ``visual_dim`` are read off the
-        weights; given here, they are checked against them.
+        weights; given here, they are checked against them. The first two have VALOR's names:
+        `HAN` and `link.model.LinkConfig` call them ``hidden`` and ``feed_forward``.
 
     Returns
     -------

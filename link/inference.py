@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
     @property
     def inputs(self) -> tuple[Tensor | None, ...]:
-        """What the network reads: features and label-free priors, and no label."""
+        """The features and label-free priors that the network reads, and no label."""
         return self[: len(INPUTS)]
 
     @property

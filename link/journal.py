@@ -18,7 +18,7 @@ class Journal:
 
     What was appended after the last `commit` is cut off when the journal is opened again. A
     journal of another `identity` is thrown away. As a context manager, it keeps other processes
-    out until it is closed.
+    out until it is closed. Needs filelock (the extra `encoders`).
 
     Parameters
     ----------
@@ -27,7 +27,10 @@ class Journal:
     identity
         What the content depends on, as JSON has it.
 
-    Raises LinkError if another process has it open. Needs filelock (the extra `encoders`).
+    Raises
+    ------
+    LinkError
+        If another process has it open.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from link.tsam import TSAM
 if TYPE_CHECKING:
     from link.about import About
 
-#: What VALOR++ lacks of LINK: its three parts, and the terms and forms that its loss may have.
+#: What VALOR++ lacks of LINK. These are its three parts, and terms and forms of its loss.
 VALOR_SWITCHES = MappingProxyType(
     dict.fromkeys(("tsam", "s_loss", "plsim", "unimodal_terms", "keep_weight"), False)
 )

@@ -19,7 +19,7 @@ from link.events import Event, Modality, Parsing, runs
 #: The two modalities, in the order of a probability array's axis, and what people call them.
 WORDS: Mapping[Modality, str] = MappingProxyType({"audio": "heard", "visual": "seen"})
 
-#: Seconds and probabilities are written with this many decimals: 0.1 * 3 is 0.3 to a reader.
+#: Seconds and probabilities are written with this many decimals, so that 0.1 * 3 is 0.3.
 DECIMALS = 6
 
 
@@ -44,8 +44,13 @@ class ParsedVideo:
     provenance
         What made the parsing, in terms that JSON has; ``{"model": ...}`` at the least.
 
-    Raises LinkError for a class name that cannot be written: blank, used twice, or with a line
-    break or another control character. Raises ValueError where the parts do not fit each other.
+    Raises
+    ------
+    LinkError
+        For a class name that cannot be written: blank, used twice, or with a line break or
+        another control character.
+    ValueError
+        Where the parts do not fit each other.
     """
 
     parsing: Parsing

@@ -40,8 +40,8 @@ __all__ = [
     "with_priors",
 ]
 
-#: VALOR's captions, in the order of `link.events.CLASSES` and in its own spelling: the thresholds
-#: were tuned for these very words.
+#: VALOR's captions, in the order of `link.events.CLASSES` and in its own spelling, for the
+#: thresholds were tuned for these very words.
 VISUAL_CAPTIONS = tuple(
     f"A photo of {thing}."
     for thing in (

@@ -25,7 +25,7 @@ from link.weights import (
 #: VALOR's CLIP, by open_clip's name. The plain name stands for another activation than the one
 #: that OpenAI's weights were trained with.
 CLIP = "ViT-L-14-quickgelu"
-#: VALOR's CLAP: trained with fusion on the 630k pairs, without AudioSet.
+#: VALOR's CLAP, trained with fusion on the 630k pairs, without AudioSet.
 CLAP = "630k-fusion-best.pt"
 
 _CLAP_REPOSITORY = "lukewys/laion_clap"

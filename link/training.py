@@ -71,7 +71,7 @@ class Fitted(NamedTuple):
     """The result of training."""
 
     model: LINK  #: with the weights of the best epoch, in evaluation mode
-    history: list[dict]  #: one record an epoch: losses, learning rate, scores, scalars
+    history: list[dict]  #: losses, rate, scores and scalars, a record an epoch
     best_epoch: int  #: counted from 1
     scores: dict[str, dict[str, float]]  #: of ``val`` and ``test`` at the best epoch, in percent
 

@@ -30,8 +30,12 @@ def in_markdown(command: Any, program: str) -> Iterator[str]:
 
 
 def with_options_as_code(text: str) -> str:
-    """Options named in a sentence stand as code, or their dashes would become typographic ones."""
-    return re.sub(r"(?<![\w`-])--[a-z][a-z-]*", r"`\g<0>`", text)
+    """Options named in a sentence stand as code, or their dashes would become typographic ones.
+
+    What is code already stays as it is, options in it included.
+    """
+    code_or_option = re.compile(r"(?P<ticks>`+).+?(?P=ticks)|(?<![\w-])--[a-z][a-z-]*", re.DOTALL)
+    return code_or_option.sub(lambda found: found[0] if found["ticks"] else f"`{found[0]}`", text)
 
 
 class Commands(SphinxDirective):

@@ -136,4 +136,6 @@ def test_every_command_has_a_section_with_its_options(built):
 def test_options_in_sentences_keep_their_dashes():
     assert with_options_as_code("Only without --model.") == "Only without `--model`."
     assert with_options_as_code("As `--half` does") == "As `--half` does"
+    assert with_options_as_code("By `parse --json` or --out") == "By `parse --json` or `--out`"
+    assert with_options_as_code("``a `b --c` d`` and\n--e") == "``a `b --c` d`` and\n`--e`"
     assert with_options_as_code("heard -- and seen, a--b") == "heard -- and seen, a--b"
