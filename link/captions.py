@@ -127,7 +127,9 @@ def _compose(path: Path) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise CaptionError(f"reading {path} needs PyYAML: pip install 'link-avvp[cli]'") from error
+        raise CaptionError(
+            f"reading {path} needs PyYAML: pip install -e '.[cli]' in the project's folder"
+        ) from error
     try:
         return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
     except OSError as error:

@@ -12,7 +12,7 @@ try:
     import typer
     from rich.console import Console
 except ImportError as missing:
-    sys.exit(f"The commands need {missing.name}: pip install 'link-avvp[cli]'")
+    sys.exit(f"The commands need {missing.name}: pip install -e '.[cli]' in the project's folder")
 
 from link.commands import data, training, videos
 from link.errors import LinkError

@@ -133,7 +133,9 @@ def av_module():
     try:
         import av
     except ImportError as missing:
-        raise MediaError("decoding needs PyAV: pip install 'link-avvp[encoders]'") from missing
+        raise MediaError(
+            "decoding needs PyAV: pip install -e '.[encoders]' in the project's folder"
+        ) from missing
     return av
 
 

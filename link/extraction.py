@@ -7,8 +7,9 @@ soon as it is encoded. So a store is the same, to the bit, however often its mak
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import gcd
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,12 @@ def extract(
             work.write(out, made_with)
         journal.remove()
     return open_clips(out)
+
+
+def nothing_read(out: Path, errors: Iterable[str]) -> LinkError:
+    """That no video could be read; the first errors stand for all."""
+    told = "; ".join(islice(errors, 3))
+    return LinkError(f"nothing is written to {out}, for no video could be read: {told}")
 
 
 class _Work:
@@ -214,8 +221,7 @@ class _Work:
         if not videos:
             # So that the next call tries them again.
             self._journal.remove()
-            told = "; ".join(record["error"] for record in failed[:3])
-            raise LinkError(f"nothing is written to {out}, for no video could be read: {told}")
+            raise nothing_read(out, [record["error"] for record in failed])
         fresh = {
             name: np.memmap(self._journal.path(name), dtype, "r", shape=(self._rows, *shape))
             for name, (dtype, shape) in self._arrays.items()

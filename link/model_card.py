@@ -46,7 +46,9 @@ def model_card(config: LinkConfig, about: About) -> str:
     try:
         import yaml
     except ImportError:
-        raise LinkError("a model card needs PyYAML: pip install 'link-avvp[cli]'") from None
+        raise LinkError(
+            "a model card needs PyYAML: pip install -e '.[cli]' in the project's folder"
+        ) from None
     head = yaml.safe_dump(_metadata(about), sort_keys=False, allow_unicode=True)
     sections = {
         "Classes": ", ".join(map(_code, about.classes)),

@@ -26,7 +26,7 @@ from link.pseudo_labels import Captions, audio_priors, text_features, visual_pri
 from link.reading import Opened, read_videos
 from link.windows import merge_windows
 
-#: Seconds from one window of a long video to the next: each second is in two.
+#: Seconds from one window of a long video to the next, so that most seconds are in two.
 HOP = 5
 
 

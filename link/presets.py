@@ -19,6 +19,11 @@ SIMULATED = "llp-sim"
 #: The name of the store of LLP's real features at its usual place.
 LLP = "llp"
 
+#: What may be given where a data set is asked for, in words.
+KNOWN_DATA = (
+    f"{SIMULATED}, {LLP}, the folder of a store, or a folder of features as VALOR published them"
+)
+
 #: Sizes at which a network trains in seconds on one core, and learns llp-sim.
 BOOK_NETWORK = {"hidden": 64, "heads": 4, "feed_forward": 128, "layers": 1}
 BOOK_TRAINING = {
@@ -56,10 +61,10 @@ def open_dataset(
     if name == SIMULATED:
         return simulate()
     folder = llp_store() if name == LLP else Path(name).expanduser()
+    if name == LLP and not folder.exists():
+        raise FeatureError(f"{folder} is not there yet: run 'link-avvp download llp' first")
     if not folder.is_dir():
-        raise FeatureError(
-            f"{folder} is no folder; name a store or a folder of published VALOR features"
-        )
+        raise FeatureError(f"{folder} is no folder; name {KNOWN_DATA}")
     if (folder / HEADER).exists():
         return open_store(folder)
     return read_valor_folders(folder, read_llp(annotations or folder), skip_bad, on_progress)

@@ -1,7 +1,8 @@
 """A run on disk: a folder that says everything needed to repeat it.
 
 ``run.json``
-    configurations, versions, the data set's name, fingerprint and provenance.
+    configurations, versions, the data set's name, fingerprint and provenance; there once the
+    first epoch is done.
 ``history.json``
     a record an epoch: losses, learning rate, validation scores, seconds.
 ``checkpoint.pt``
@@ -14,6 +15,7 @@ Every file is written beside its place and then renamed, so that none is ever ha
 
 import json
 import platform
+import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +31,7 @@ from link.dataset import Dataset
 from link.errors import LinkError
 from link.files import write_whole
 from link.model import LINK, LinkConfig
+from link.weights import told
 
 RUN, HISTORY, SCORES = "run.json", "history.json", "scores.json"
 WEIGHTS, CHECKPOINT = "model.safetensors", "checkpoint.pt"
@@ -37,12 +40,16 @@ WEIGHTS, CHECKPOINT = "model.safetensors", "checkpoint.pt"
 IDENTITY = ("model", "training", "data")
 
 
+#: What helps where a finished run's files are damaged.
+_AGAIN = "copy the whole run again, or train again"
+
+
 class RunError(LinkError):
     """A run folder that cannot be used; the message names it and the remedy."""
 
 
 class RunFolder:
-    """The folder of one training run.
+    """The folder of one training run. It stays empty until the first epoch is done.
 
     Parameters
     ----------
@@ -56,8 +63,8 @@ class RunFolder:
     Raises
     ------
     RunError
-        If the path is no folder, or holds something already, or another run than the one to be
-        resumed; or if safetensors, which keeps the weights, is not installed.
+        If the path is no folder, cannot be written, or holds something already, or another run
+        than the one to be resumed; or if safetensors, which keeps the weights, is not installed.
     """
 
     def __init__(
@@ -83,9 +90,9 @@ class RunFolder:
                 raise RunError(f"{self.path} is not empty; name another folder, or resume the run")
             self._check_same(identity)
         else:
-            self.path.mkdir(parents=True, exist_ok=True)
-            started = datetime.now(UTC).isoformat(timespec="seconds")
-            write_json(self.path / RUN, {**identity, "versions": versions(), "started": started})
+            self._check_writable()
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._run = {**identity, "versions": versions(), "started": started}
 
     def restore(self) -> dict | None:
         """The state to go on from, or None at the start of a run."""
@@ -102,6 +109,7 @@ class RunFolder:
 
     def checkpoint(self, history: list[dict], **state) -> None:
         """Keep what is needed to go on after this epoch."""
+        self._describe()
         # The history first: were it second and the run stopped in between, the last epoch's record
         # would never be written, since a resumed run has no more epochs to add.
         write_json(self.path / HISTORY, history)
@@ -113,11 +121,32 @@ class RunFolder:
         self, weights: dict[str, Tensor], scores: dict[str, dict[str, float]], best_epoch: int
     ) -> None:
         """Keep the result, and drop what was only needed to go on."""
+        self._describe()
         save = safetensors_library().torch.save
         tensors = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
         write_whole(self.path / WEIGHTS, lambda file: file.write(save(tensors)))
         write_json(self.path / SCORES, {"best_epoch": best_epoch, **scores})
         (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def _describe(self) -> None:
+        """Write ``run.json``, unless an earlier epoch has.
+
+        Not before there is an epoch to keep: a training that fails in its first one leaves an
+        empty folder, into which the next can go.
+        """
+        if not (self.path / RUN).exists():
+            write_json(self.path / RUN, self._run)
+
+    def _check_writable(self) -> None:
+        """So that this is known now, and not after the first epoch."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be written ({error.strerror}): name another folder"
+            ) from error
 
     def _check_same(self, identity: dict) -> None:
         there = read_run(self.path)
@@ -147,7 +176,9 @@ def load_run(path: str | Path) -> tuple[LINK, dict]:
         weights = library.torch.load_file(path / WEIGHTS)
         return LINK.from_weights(LinkConfig(**run["model"]), weights), run
     except (library.SafetensorError, RuntimeError, TypeError, ValueError) as error:
-        raise RunError(f"{path / WEIGHTS} does not fit {path / RUN}: {error}") from error
+        raise RunError(
+            f"{path / WEIGHTS} is damaged, or does not fit {RUN} ({told(error)}): {_AGAIN}"
+        ) from error
 
 
 def read_run(path: Path) -> dict:
@@ -157,7 +188,7 @@ def read_run(path: Path) -> dict:
     except FileNotFoundError:
         raise RunError(f"{path} is no run folder (no {RUN}); make one with train") from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{path / RUN} cannot be read: {error}") from error
+        raise RunError(f"{path / RUN} is damaged ({told(error)}): {_AGAIN}") from error
     if not isinstance(run, dict) or not all(isinstance(run.get(part), dict) for part in IDENTITY):
         raise RunError(f"{path / RUN} does not describe a run; make one with train")
     return run
@@ -170,7 +201,8 @@ def safetensors_library() -> ModuleType:
         import safetensors.torch
     except ImportError:
         raise RunError(
-            "keeping and loading runs needs safetensors: pip install 'link-avvp[cli]'"
+            "keeping and loading runs needs safetensors: pip install -e '.[cli]' in the project's "
+            "folder"
         ) from None
     return safetensors
 

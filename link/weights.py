@@ -50,7 +50,7 @@ def import_library(name: str) -> ModuleType:
     except Exception as error:
         raise EncoderError(
             f"{name} cannot be imported ({told(error)}): install what the encoders need with "
-            "pip install 'link-avvp[encoders]'"
+            "pip install -e '.[encoders]' in the project's folder"
         ) from error
     finally:
         sys.path[:] = path

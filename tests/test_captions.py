@@ -126,7 +126,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     with pytest.raises(CaptionError, match=r"captions\.yaml is not UTF-8 text"):
         read_captions(path)
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(CaptionError, match=r"needs PyYAML: pip install 'link-avvp\[cli\]'"):
+    with pytest.raises(CaptionError, match=r"needs PyYAML: pip install -e '\.\[cli\]'"):
         read_captions(path)
 
 

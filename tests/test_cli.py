@@ -10,9 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from link import training
 from link.cli import app, main
+from link.commands import options
 from link.llp import read_llp
 from link.metrics import SCORES
+from link.presets import BOOK_TRAINING
+from link.training import TrainingConfig
 
 LLP = Path(__file__).parents[1].parent / "shared" / "llp"
 needs_llp = pytest.mark.skipif(not LLP.exists(), reason=f"{LLP} is not at hand")
@@ -97,6 +101,120 @@ def test_a_wrong_call_exits_with_2(place):
     ):
         call(*arguments, cwd=place, code=2)
     assert not (place / "new").exists()
+
+
+def sentence(done):
+    """What a call said, whatever box it was put into."""
+    return " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "--data", "nowhere", "--out", "new"], "--data: nowhere does not exist: name "),
+        (
+            ["train", "--data", "nowhere", "--out", "new"],
+            "llp-sim, llp, the folder of a store",
+        ),
+        (["train", "--data", "file", "--out", "new"], "--data: file is a file: name llp-sim"),
+        (["evaluate", "nothing"], "RUN: nothing does not exist: make a run with 'link-avvp train"),
+        (["share", "nothing", "--out", "new"], "nothing does not exist: make a run with"),
+        (["pack", "nothing", "--out", "new"], "FOLDER: nothing does not exist: name the folder"),
+        (["label", "nothing", "--labels", "l", "--out", "new"], "make it with 'link-avvp extract"),
+        (
+            ["label", "empty", "--labels", "nope.csv", "--out", "new"],
+            "--labels: nope.csv does",
+        ),
+        (["label", "empty", "--labels", "nope.csv", "--out", "new"], "columns video and labels,"),
+        (["label", "empty", "--labels", "empty", "--out", "new"], "--labels: empty is a folder"),
+        (
+            ["label", "empty", "--labels", "file", "--events", "nope.csv", "--out", "new"],
+            "--events: nope.csv does not exist: name a CSV file with the columns video, modality,",
+        ),
+        (
+            ["label", "empty", "--labels", "file", "--captions", "nope.yaml", "--out", "new"],
+            "--captions: nope.yaml does not exist: name a YAML file that holds the line",
+        ),
+        (["parse", "file", "--captions", "nope.yaml"], "--captions: nope.yaml does not exist"),
+        (["simulate", "--out", "sim"], "sim is already there; name another, or give --overwrite"),
+        (["pack", "empty", "--out", "sim"], "or give --overwrite to replace it"),
+        (
+            ["train", "--data", "sim", "--out", "run"],
+            "run is already there; name another, or give --resume to go on with an interrupted",
+        ),
+        (["ablate", "--data", "sim", "--out", "run"], "name another, or give --resume to add"),
+        (["train", "--out", "new", "--valor", "--plsim"], "leave out --plsim"),
+        (["train", "--out", "new", "--valor", "--keep-weight"], "leave out --keep-weight"),
+    ],
+)
+def test_a_wrong_call_is_told_its_remedy(place, arguments, said):
+    (place / "file").touch()
+    told = sentence(call(*arguments, cwd=place, code=2))
+    assert said in told
+    assert "--keep-weight" not in told or "--keep-weight" in arguments
+    assert not (place / "new").exists()
+
+
+def test_llp_before_its_download_names_the_command(place, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(place / "data home"))
+    done = call("train", "--data", "llp", "--out", "new", cwd=place, code=1)
+    assert "run 'link-avvp download llp' first" in done.stderr
+    assert str(place / "data home") in done.stderr
+    assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--data", "sim", "--out", "new/run"],
+        ["ablate", "--data", "sim", "--out", "new/results.json"],
+        ["evaluate", "run", "--data", "sim"],
+        ["download", "llp", "--out", "new/store"],
+    ],
+)
+def test_a_device_that_is_not_there_is_told_before_anything_is_written(place, arguments, device):
+    done = call(*arguments, "--device", device, cwd=place, code=1)
+    assert f"link-avvp: device {device} cannot be used" in done.stderr
+    assert done.stderr.strip().endswith("try cpu") and "\n" not in done.stderr.strip()
+    assert not (place / "new").exists()
+
+
+def test_a_training_that_fails_in_its_first_epoch_leaves_no_run(place, monkeypatch):
+    arguments = ["train", "--data", "sim", "--out", "again", "--epochs", 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "evaluate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            call(*arguments, cwd=place)
+    assert not list((place / "again").iterdir())
+    done = call(*arguments, cwd=place)
+    assert "; 1 epoch on " in done.stderr
+    assert json.loads((place / "again" / "run.json").read_text())["training"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "out"),
+    [("simulate", "file/x"), ("train", "file/x"), ("ablate", "file/x.json")],
+)
+def test_a_place_that_cannot_be_written_is_told_by_the_name_asked_for(place, command, out):
+    (place / "file").touch()
+    options = ["--train", 4, "--val", 4, "--test", 4] if command == "simulate" else []
+    options = options or ["--data", "sim", "--epochs", 1]
+    done = call(command, "--out", out, *options, cwd=place, code=1)
+    told = done.stderr.strip().splitlines()[-1]
+    assert told.startswith(f"link-avvp: {out} cannot be written (") and "name another" in told
+
+
+def test_the_help_says_how_long_and_in_what_steps_is_trained_by_default():
+    shown = " ".join(call("train", "--help").stdout.replace("│", " ").split())
+    for name in ("epochs", "batch_size", "learning_rate"):
+        book, real = BOOK_TRAINING[name], getattr(TrainingConfig(), name)
+        assert f"by default {book:g} on simulated data, {real:g} on real data" in shown, name
+    assert "order of the videos and dropout. [default: 0]" in shown
+
+
+def test_one_is_not_plural():
+    assert (options.count(1, "clip"), options.count(2, "clip")) == ("1 clip", "2 clips")
 
 
 def test_failing_work_exits_with_1_in_one_sentence(place):

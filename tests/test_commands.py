@@ -254,9 +254,8 @@ def test_motion_features_are_left_out_where_asked(tmp_path):
         run = json.loads((tmp_path / f"run{option}" / "run.json").read_text())
         assert (run["model"]["motion_dim"] is not None) == is_there
         call("evaluate", f"run{option}", "--data", "sim", cwd=tmp_path)
-    video = tmp_path / "v.mp4"
-    video.touch()
-    done = call("parse", video, "--model", "run--no-motion", cwd=tmp_path, code=1)
+    write_video(tmp_path / "v.mp4", steady(1, 8))
+    done = call("parse", "v.mp4", "--model", "run--no-motion", cwd=tmp_path, code=1)
     assert "run--no-motion cannot parse videos, for it was trained on simulated" in done.stderr
 
 
@@ -397,6 +396,38 @@ def test_llp_is_downloaded_into_a_store(wide, hub, tmp_path):
     assert open_store(tmp_path / "deep" / "store").train.audio_prior is None
 
 
+# ---- before encoders are loaded ----
+
+
+@pytest.mark.parametrize("kind", ["nowhere.mp4", "nowhere", "empty.mp4", "text.mp4"])
+def test_files_are_looked_at_before_encoders_are_loaded(asked, tmp_path, kind):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("no video\n" * 99)
+    asked.clear()
+    for command in (["extract"], ["extract", "--overwrite"], ["parse"]):
+        done = call(*command, kind, "--out", "new", cwd=tmp_path, code=1)
+        told = done.stderr.strip().splitlines()
+        assert kind in told[-1] and len(told) == 1 + (command == ["parse"])
+    answers = json.loads(call("parse", kind, "--json", cwd=tmp_path, code=1).stdout)
+    assert [answer["video"] for answer in answers] == [kind] and kind in answers[0]["error"]
+    assert not asked
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_store_that_is_there_takes_in_that_a_video_cannot_be_read(place, tmp_path):
+    call("extract", place / "videos" / "v1.mp4", "--out", "f", cwd=tmp_path)
+    call("extract", place / "videos" / "w_empty.mp4", "--out", "f", cwd=tmp_path, code=1)
+    assert [failed["name"] for failed in open_clips(tmp_path / "f").failed] == ["w_empty"]
+
+
+def test_a_place_that_cannot_be_written_is_told_by_the_name_asked_for(place, tmp_path):
+    (tmp_path / "file").touch()
+    for command in ("extract", "parse"):
+        video = place / "videos" / "v1.mp4"
+        done = call(command, video, "--out", "file/x", cwd=tmp_path, code=1)
+        assert "link-avvp: file/x cannot be written (" in done.stderr
+
+
 # ---- wrong calls, and help ----
 
 
@@ -417,10 +448,10 @@ def test_llp_is_downloaded_into_a_store(wide, hub, tmp_path):
         (["parse", "--out", "new"], "Missing argument"),
         (
             ["label", "nowhere", "--labels", "labels.csv", "--out", "new"],
-            "'nowhere' does not exist",
+            "nowhere does not exist: make",
         ),
         (["label", "features", "--labels", "labels.csv", "--out", "store"], "store is already"),
-        (["share", "nowhere", "--out", "new"], "'nowhere' does not exist"),
+        (["share", "nowhere", "--out", "new"], "nowhere does not exist: make"),
         (["download", "lpp", "--out", "new"], "'lpp' is not"),
         (["pack", "store", "--out", "new"], "store is a store already"),
     ],

@@ -285,5 +285,5 @@ def test_the_hubs_own_reader_takes_every_name(simulated):
 
 def test_without_pyyaml_it_is_told(real, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(LinkError, match=r"needs PyYAML: pip install 'link-avvp\[cli\]'"):
+    with pytest.raises(LinkError, match=r"needs PyYAML: pip install -e '\.\[cli\]'"):
         card_of(real)

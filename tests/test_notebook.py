@@ -96,11 +96,17 @@ def test_llp_is_the_store_at_its_usual_place(notebook, store, monkeypatch):
     assert notebook.chapter_dataset().name == "mine"
 
 
-@pytest.mark.parametrize("value", ["llp", "no-such-store"])
-def test_a_store_that_is_not_there_is_named(notebook, tmp_path, monkeypatch, value):
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("llp", "is not there yet: run 'link-avvp download llp' first"),
+        ("no-such-store", "is no folder; name llp-sim, llp, the folder of a store"),
+    ],
+)
+def test_a_store_that_is_not_there_is_named(notebook, tmp_path, monkeypatch, value, said):
     os.environ["LINK_DATASET"] = value if value == "llp" else str(tmp_path / value)
     monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
-    with pytest.raises(FeatureError, match=rf"{tmp_path}.*{value} is no folder; name a store"):
+    with pytest.raises(FeatureError, match=rf"{tmp_path}.*{value} {said}"):
         notebook.chapter_dataset()
 
 

@@ -172,8 +172,14 @@ def test_the_random_state_is_that_of_the_gpu_in_use(monkeypatch):
 
 
 def test_a_run_stopped_before_its_first_epoch_starts_again(whole, tmp_path):
-    RunFolder(tmp_path, DATASET, NETWORK, TRAINING)
-    assert train(tmp_path, resume=True).scores == whole[1].scores
+    RunFolder(tmp_path / "run", DATASET, NETWORK, TRAINING)
+    for resume in (True, False):
+        assert not files(tmp_path / "run")
+        assert train(tmp_path / "run", resume, stop_after=1) is None
+        assert files(tmp_path / "run") == INTERRUPTED
+        shutil.rmtree(tmp_path / "run")
+        RunFolder(tmp_path / "run", DATASET, NETWORK, TRAINING, resume)
+    assert train(tmp_path / "run").scores == whole[1].scores
 
 
 def test_resuming_where_nothing_is_starts_a_run(whole, tmp_path):
@@ -225,6 +231,19 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"is no run folder \(no run.json\)"):
         train(tmp_path, resume=True)
     assert files(tmp_path) == {"precious.txt"}
+
+
+def test_a_place_that_cannot_be_written_is_known_before_the_training(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file/run cannot be written \(Not a directory\): name"):
+        RunFolder(tmp_path / "file" / "run", DATASET, NETWORK, TRAINING)
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs.tempfile, "TemporaryFile", full)
+    with pytest.raises(RunError, match=r"run cannot be written \(No space left on device\): name"):
+        RunFolder(tmp_path / "run", DATASET, NETWORK, TRAINING)
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -299,7 +318,7 @@ def test_a_damaged_checkpoint_can_be_removed_and_the_run_begins_again(half, whol
 
 def test_without_safetensors_no_run_begins(tmp_path, whole, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(RunError, match=r"needs safetensors: pip install 'link-avvp\[cli\]'"):
+    with pytest.raises(RunError, match=r"needs safetensors: pip install -e '\.\[cli\]'"):
         train(tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.raises(RunError, match=r"needs safetensors"):
@@ -328,7 +347,7 @@ def halve(name):
 
 SPOILT = {
     "no run.json": (lambda path: (path / "run.json").unlink(), r"no run folder \(no run.json\)"),
-    "half a run.json": (halve("run.json"), r"run.json cannot be read"),
+    "half a run.json": (halve("run.json"), r"run.json is damaged \(.*copy the whole run"),
     "a list": (lambda path: (path / "run.json").write_text("[1]"), r"run.json does not describe"),
     "no model": (spoil_run_json(lambda run: run.pop("model")), r"run.json does not describe"),
     "no weights": (
@@ -337,19 +356,19 @@ SPOILT = {
     ),
     "half the weights": (
         halve("model.safetensors"),
-        r"model.safetensors does not fit .*run.json",
+        r"model.safetensors is damaged, .*: copy the whole run again, or train again",
     ),
     "other sizes": (
         spoil_run_json(lambda run: run["model"].update(hidden=16)),
-        r"model.safetensors does not fit .*run.json",
+        r"model.safetensors is .* does not fit run.json",
     ),
     "another module": (
         spoil_run_json(lambda run: run["model"].update(tsam=False)),
-        r"model.safetensors does not fit .*run.json",
+        r"model.safetensors is .* does not fit run.json",
     ),
     "an unknown setting": (
         spoil_run_json(lambda run: run["model"].update(wings=2)),
-        r"model.safetensors does not fit .*run.json: .*wings",
+        r"model.safetensors is .* does not fit run.json \(.*wings",
     ),
 }
 

@@ -20,12 +20,19 @@ from link.commands.options import (
     Overwrite,
     SkipBad,
     Videos,
+    all_unreadable,
+    count,
     err,
     load_encoders,
     named_videos,
+    need_captions,
+    need_file,
+    need_folder,
     open_data,
     refuse_existing,
     report_failed,
+    usable_device,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -45,12 +52,15 @@ def simulate(
         float,
         typer.Option(min=0, max=2, help="0 aligned, 1 as in LLP, 2 heard and seen independently."),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Another seed draws other videos of the same statistics.")
+    ] = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw a simulated data set with the statistics of LLP and write it as a store."""
-    refuse_existing(out, overwrite)
+    if not overwrite:
+        refuse_existing(out)
     from link.simulation import SimulationConfig
     from link.simulation import simulate as draw
 
@@ -62,10 +72,7 @@ def simulate(
 
 @app.command(epilog=EXAMPLE + "`link-avvp pack valor/data --annotations llp --out store`")
 def pack(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="VALOR's folder, as published.", exists=True, file_okay=False),
-    ],
+    folder: Annotated[Path, typer.Argument(help="VALOR's folder, as published.")],
     out: Annotated[Path, typer.Option(help="Folder of the store to write.")],
     annotations: Annotations = None,
     skip_bad: SkipBad = False,
@@ -84,7 +91,9 @@ def pack(
     as_json: AsJson = False,
 ) -> None:
     """Turn the published VALOR features into a store: one file an array, opened at once."""
-    refuse_existing(out, overwrite)
+    need_folder(folder, "FOLDER", "name the folder of VALOR's features, as published")
+    if not overwrite:
+        refuse_existing(out)
     from link.features import HEADER
 
     if (folder / HEADER).exists():
@@ -144,7 +153,10 @@ def download(
     from link.valor_folders import read_valor_folders
 
     out = llp_store() if out is None else out
-    refuse_existing(out, overwrite)
+    if not overwrite:
+        refuse_existing(out)
+    if priors:
+        usable_device(device)
     folder = out.with_name(f"{out.name}-downloaded") if folder is None else folder
     with transfer_bar() as progress:
         bar = progress.add_task("", total=None)
@@ -180,12 +192,17 @@ def extract(
     """
     named = named_videos(videos)
     from link.console import progress_bar
-    from link.extraction import Progress
+    from link.extraction import Progress, nothing_read
     from link.extraction import extract as run
 
+    # A store that is there takes in which videos could not be read, be it all of them.
+    if overwrite or not out.exists():
+        failed = all_unreadable(named)
+        if failed:
+            raise nothing_read(out, failed.values())
     clip, clap = load_encoders(clip_model, clip_weights, clap_weights, device)
     started = time.monotonic()
-    with progress_bar() as progress:
+    with writing(out), progress_bar() as progress:
         bar = progress.add_task("encoding", total=len(named), status="")
 
         def show(done: Progress) -> None:
@@ -200,15 +217,14 @@ def extract(
         answer = {"store": str(out), "videos": len(store.videos), "clips": len(store.starts)}
         print(json.dumps({**answer, "encoders": store.encoders, "failed": failed}))
     else:
-        print(f"{out}: {len(store.starts)} clips of {len(store.videos)} videos")
+        clips, of = count(len(store.starts), "clip"), count(len(store.videos), "video")
+        print(f"{out}: {clips} of {of}")
     report_failed(failed, len(named))
 
 
 @app.command(epilog=EXAMPLE + "`link-avvp label features --labels labels.csv --out store`")
 def label(
-    features: Annotated[
-        Path, typer.Argument(help="What extract wrote.", exists=True, file_okay=False)
-    ],
+    features: Annotated[Path, typer.Argument(help="What extract wrote.")],
     labels: Annotated[
         Path,
         typer.Option(help="CSV file: video, labels (with semicolons between), split if you like."),
@@ -230,7 +246,20 @@ def label(
     as_json: AsJson = False,
 ) -> None:
     """Make a data set of extracted features, weak labels and what the teachers say."""
-    refuse_existing(out, overwrite)
+    need_folder(features, "FEATURES", "make it with 'link-avvp extract VIDEOS --out FEATURES'")
+    need_file(
+        labels,
+        "--labels",
+        "a CSV file with the columns video and labels, and split if you like, and a row a video",
+    )
+    need_captions(captions)
+    need_file(
+        events,
+        "--events",
+        "a CSV file with the columns video, modality, label, onset and offset, and a row an event",
+    )
+    if not overwrite:
+        refuse_existing(out)
     from link.clip_features import open_clips
     from link.label_files import read_events, read_labels
     from link.own_data import label_clips
@@ -250,7 +279,8 @@ def _keep(dataset: "Dataset", out: Path, overwrite: bool, as_json: bool) -> None
     from link.console import report_store
     from link.features import write_store
 
-    write_store(out, dataset, overwrite)
+    with writing(out):
+        write_store(out, dataset, overwrite)
     report_store(out, dataset, as_json)
 
 

@@ -1,7 +1,8 @@
 """What several commands have in common: options, and what is done with them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +48,13 @@ Half = Annotated[
     bool, typer.Option("--half", help="Products in bfloat16: faster where there are such.")
 ]
 Epochs = Annotated[
-    int | None, typer.Option(min=1, help="Passes over the train split; the warm-up scales along.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Passes over the train split, with which the warm-up scales; by default "
+        "8 on simulated data, 60 on real data.",
+        show_default=False,
+    ),
 ]
 
 Videos = Annotated[
@@ -87,24 +94,68 @@ CaptionFile = Annotated[
 ]
 
 
-def refuse_existing(out: Path, overwrite: bool = False) -> None:
+def refuse_existing(out: Path, remedy: str = "give --overwrite to replace it") -> None:
     empty_folder = out.is_dir() and not any(out.iterdir())
-    if out.exists() and not overwrite and not empty_folder:
-        raise typer.BadParameter(f"{out} is already there; name another", param_hint="--out")
+    if out.exists() and not empty_folder:
+        raise typer.BadParameter(
+            f"{out} is already there; name another, or {remedy}", param_hint="--out"
+        )
+
+
+def need_folder(path: Path, name: str, remedy: str) -> None:
+    """In place of typer's ``exists=True``, which cannot say where to get such a folder."""
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise typer.BadParameter(f"{path} {what}: {remedy}", param_hint=name)
+
+
+def need_file(path: Path | None, name: str, holds: str) -> None:
+    """Of an option that may be left out. A pipe is as good as a file."""
+    if path and (path.is_dir() or not path.exists()):
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise typer.BadParameter(f"{path} {what}: name {holds}", param_hint=name)
+
+
+def need_captions(path: Path | None) -> None:
+    need_file(
+        path,
+        "--captions",
+        "a YAML file that holds the line 'classes:', and under it, indented, a line 'name:' for "
+        "each class",
+    )
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Tell of what cannot be written by the name that was asked for.
+
+    The error itself has that of a temporary file, or none.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LinkError(
+            f"{out} cannot be written ({error.strerror or error}): make room, or name another "
+            "with --out"
+        ) from error
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def open_data(data: str, annotations: Path | None, skip_bad: bool) -> "Dataset":
     from link.console import reading_bar
-    from link.presets import LLP, SIMULATED, open_dataset
+    from link.presets import KNOWN_DATA, LLP, SIMULATED, open_dataset
 
-    if data not in (SIMULATED, LLP) and not Path(data).is_dir():
-        raise typer.BadParameter(f"{data} is no folder", param_hint="--data")
+    if data not in (SIMULATED, LLP):
+        need_folder(Path(data), "--data", f"name {KNOWN_DATA}")
     with reading_bar(data) as show:
         return open_dataset(data, annotations, skip_bad, show)
 
 
 def training_settings(
-    dataset: "Dataset", epochs: int | None, device: str | None, **settings
+    dataset: "Dataset", epochs: int | None, device: str, **settings
 ) -> "TrainingConfig":
     from link.presets import usual_training
 
@@ -113,13 +164,19 @@ def training_settings(
     if epochs is not None:
         warmup = max(1, round(usual.warmup_epochs * epochs / usual.epochs))
         given |= {"epochs": epochs, "warmup_epochs": warmup}
-    return dataclasses.replace(usual, device=device or best_device(), **given)
+    return dataclasses.replace(usual, device=device, **given)
 
 
-def best_device() -> str:
-    import torch
+def usable_device(device: str | None) -> str:
+    """The device asked for, else the GPU if there is one. LinkError if it cannot be used.
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    To be called before anything is read or written.
+    """
+    from link.weights import pick_device
+
+    picked = pick_device(device)
+    # As it was asked for: a run would not be resumed on "cuda:0" that began on "cuda".
+    return device or picked.type
 
 
 def plsim_or_say(dataset: "Dataset") -> bool:
@@ -167,11 +224,29 @@ def named_videos(videos: list[Path]) -> dict[str, Path]:
         raise typer.BadParameter(str(error), param_hint="VIDEOS") from error
 
 
+def all_unreadable(videos: Mapping[str, Path]) -> dict[str, str]:
+    """Why each video cannot be read, by name; nothing as soon as one can.
+
+    To be asked before encoders are loaded, which takes minutes where they are not at hand.
+    """
+    from link.containers import probe
+
+    failed = {}
+    for name, path in videos.items():
+        try:
+            probe(path)
+        except (LinkError, OSError) as error:
+            failed[name] = str(error)
+        else:
+            return {}
+    return failed
+
+
 def report_failed(failed: Mapping[str, str], total: int) -> None:
     """Name every video that could not be read, and end with exit code 1 if there is one."""
     if not failed:
         return
-    err.print(f"{len(failed)} of {total} videos could not be read:", style="red")
+    err.print(f"{len(failed)} of {count(total, 'video')} could not be read:", style="red")
     for error in failed.values():
         err.print(f"  {error}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)

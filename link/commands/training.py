@@ -16,12 +16,15 @@ from link.commands.options import (
     Epochs,
     Half,
     SkipBad,
-    best_device,
+    count,
     err,
+    need_folder,
     open_data,
     plsim_or_say,
     refuse_existing,
     training_settings,
+    usable_device,
+    writing,
 )
 from link.errors import LinkError
 
@@ -32,6 +35,8 @@ app = typer.Typer()
 
 #: With fewer clips of validation than this, which epoch is best is mostly chance.
 FEW = 10
+
+MADE_BY_TRAIN = "make a run with 'link-avvp train --data DATA --out RUN'"
 
 
 @app.command(epilog=EXAMPLE + "`link-avvp train --data store --out runs/link --seed 1`")
@@ -60,9 +65,27 @@ def train(
     ] = False,
     half: Half = False,
     epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Videos a step; by default 32 on simulated data, 64 on real data.",
+            show_default=False,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Peak of the learning rate, which the warm-up ends with; by default "
+            "0.004 on simulated data, 0.0003 on real data.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, help="Of the initial weights, the order of the videos and dropout."),
+    ] = 0,
     device: Device = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
@@ -74,12 +97,17 @@ def train(
     On simulated data the network and its training are of the book's size, on anything else of
     VALOR++'s.
     """
-    if valor and (keep_weight or plsim):
-        raise typer.BadParameter("--valor leaves out all that --plsim and --keep-weight ask for")
+    given = {"--plsim": plsim, "--keep-weight": keep_weight}
+    modules = [option for option, on in given.items() if on]
+    if valor and modules:
+        raise typer.BadParameter(
+            f"--valor trains without LINK's modules; leave out {' and '.join(modules)}"
+        )
     if keep_weight and not s_loss:
         raise typer.BadParameter("--keep-weight is a form of S-LOSS; leave --no-s-loss out")
     if not resume:
-        refuse_existing(out)
+        refuse_existing(out, "give --resume to go on with an interrupted run")
+    device = usable_device(device)
     from link.ablation import VALOR, variants
     from link.console import print_scores, progress_bar, sizes
     from link.presets import usual_network
@@ -110,10 +138,11 @@ def train(
     config = dataclasses.replace(config, seed=seed)
     check_fit(dataset, network)
     folder = RunFolder(out, dataset, network, config, resume)
-    err.print(f"{dataset.name}: {sizes(dataset)}; {config.epochs} epochs on {config.device}")
+    err.print(f"{dataset.name}: {sizes(dataset)}; {count(config.epochs, 'epoch')} on {device}")
     if len(dataset.val) < FEW:
-        err.print(f"note: {len(dataset.val)} clips of validation are few to select an epoch by")
-    with progress_bar() as progress:
+        clips = count(len(dataset.val), "clip")
+        err.print(f"note: validation has only {clips} to select an epoch by")
+    with writing(out), progress_bar() as progress:
         bar = progress.add_task("training", total=config.epochs, status="")
 
         def show(record: dict) -> None:
@@ -132,7 +161,7 @@ def train(
 
 @app.command(epilog=EXAMPLE + "`link-avvp evaluate runs/link --data store --split val`")
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", exists=True, file_okay=False)],
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     data: Data = "llp-sim",
     split: Annotated[str, typer.Option(help="test or val.")] = "test",
     annotations: Annotations = None,
@@ -143,6 +172,8 @@ def evaluate(
     """Evaluate a trained network on the test or the validation split."""
     if split not in ("test", "val"):
         raise typer.BadParameter("it must be test or val", param_hint="--split")
+    need_folder(run, "RUN", MADE_BY_TRAIN)
+    device = usable_device(device)
     from link.console import print_scores
     from link.inference import evaluate as score
     from link.runs import load_run
@@ -153,8 +184,7 @@ def evaluate(
     check_fit(dataset, model.config)
     if dataset.fingerprint() != made["data"]["fingerprint"]:
         err.print(f"note: {run} was trained on other data ({made['data']['name']})")
-    where = device or best_device()
-    scores = score(model.to(where), dataset.splits()[split], where)
+    scores = score(model.to(device), dataset.splits()[split], device)
     if as_json:
         answer = {"run": str(run), "split": split, "scores": scores}
         print(json.dumps({**answer, "simulated": dataset.simulated}))
@@ -191,7 +221,8 @@ def ablate(
     if score not in SCORES:
         raise typer.BadParameter(f"it must be one of {', '.join(SCORES)}", param_hint="--score")
     if not resume:
-        refuse_existing(out)
+        refuse_existing(out, "give --resume to add to it")
+    device = usable_device(device)
     from link.ablation import ResultsFile, run_ablation, variants
     from link.console import print_ablation, progress_bar
     from link.presets import usual_jobs, usual_network
@@ -207,8 +238,8 @@ def ablate(
     mode = "half" if half else "fast"
     training = training_settings(dataset, epochs, device, mode=mode)
     jobs = jobs or usual_jobs(training.device)
-    results = ResultsFile(out, dataset, network, training)
-    with progress_bar() as progress:
+    with writing(out), progress_bar() as progress:
+        results = ResultsFile(out, dataset, network, training)
         total = len(variants(network)) * seeds
         bar = progress.add_task("ablation", total=total, completed=len(results.records), status="")
 
@@ -227,7 +258,7 @@ def ablate(
 
 @app.command(epilog=EXAMPLE + "`link-avvp share runs/link --out link-llp`")
 def share(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", exists=True)],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
 ) -> None:
     """Write a trained network for others: weights, configuration and a model card.
@@ -235,6 +266,7 @@ def share(
     Anyone can use the folder with `parse --model` and `LINK.from_pretrained`; uploaded to the hub
     with `hf upload`, they can do so by its name.
     """
+    need_folder(run, "RUN", MADE_BY_TRAIN)
     from link.about import about_run
     from link.runs import load_run
 

@@ -15,10 +15,14 @@ from link.commands.options import (
     ClipWeights,
     Device,
     Videos,
+    all_unreadable,
+    count,
     err,
     load_encoders,
     named_videos,
+    need_captions,
     report_failed,
+    writing,
 )
 from link.errors import LinkError
 
@@ -74,6 +78,7 @@ def parse(
         raise typer.BadParameter("--model has classes of its own: leave out --classes, --captions")
     if classes and captions:
         raise typer.BadParameter("give --classes or --captions, not both")
+    need_captions(captions)
     named = named_videos(videos)
     from link.exports import known_formats, write
     from link.parsed_video import check_class_names
@@ -82,6 +87,11 @@ def parse(
         wanted = known_formats(name.strip() for name in formats.split(","))
     except LinkError as error:
         raise typer.BadParameter(str(error), param_hint="--format") from error
+    failed = all_unreadable(named)
+    if failed:
+        if as_json:
+            print(json.dumps([_failure(named[name], failed[name]) for name in named]))
+        report_failed(failed, len(named))
     from link.console import progress_bar
     from link.parser import by_network, by_teachers, check_parses_videos, parse_videos
     from link.pretrained import load
@@ -99,10 +109,9 @@ def parse(
         check_class_names(asked.classes)
         clip, clap = load_encoders(clip_model, clip_weights, clap_weights, device)
         judge = by_teachers(asked, clip, clap)
-    out.mkdir(parents=True, exist_ok=True)
-    failed: dict[str, str] = {}
     answers = []
-    with progress_bar() as progress:
+    with writing(out), progress_bar() as progress:
+        out.mkdir(parents=True, exist_ok=True)
         bar = progress.add_task("parsing", total=len(named), status="")
 
         def show(done: float) -> None:
@@ -111,7 +120,7 @@ def parse(
         for name, parsed in parse_videos(named, judge, clip, clap, hop, show):
             if isinstance(parsed, str):
                 failed[name] = parsed
-                answers.append({"video": str(named[name]), "error": parsed})
+                answers.append(_failure(named[name], parsed))
                 continue
             files = [str(path) for path in write(parsed, out, name, wanted)]
             events = parsed.events()
@@ -119,9 +128,10 @@ def parse(
             if not as_json:
                 absent = {"audio": "no sound", "visual": "no picture"}
                 notes = "".join(f", {absent[modality]}" for modality in sorted(parsed.absent))
-                count = "1 event" if len(events) == 1 else f"{len(events)} events"
                 progress.console.print(
-                    f"{named[name]}: {count}{notes}", markup=False, highlight=False
+                    f"{named[name]}: {count(len(events), 'event')}{notes}",
+                    markup=False,
+                    highlight=False,
                 )
         show(len(named))
     if as_json:
@@ -129,6 +139,10 @@ def parse(
     elif len(failed) < len(named):
         print(f"written to {out}: {', '.join(wanted)}")
     report_failed(failed, len(named))
+
+
+def _failure(video: Path, error: str) -> dict[str, str]:
+    return {"video": str(video), "error": error}
 
 
 def _captions(classes: str | None, path: Path | None) -> "Captions":
