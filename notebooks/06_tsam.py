@@ -548,7 +548,8 @@ for what in ("heard only, called seen", "seen only, called heard"):
     more = interval(shares["TSAM"] - shares[BASELINE])
     means = ", ".join(f"{name} {share.mean():.0f}" for name, share in shares.items())
     print(f"  {what}: {means}, {more.verdict()}")
-#
+
+# %% [markdown]
 # ## What we learned
 #
 # - TSAM is two masks, one over time and one over features, and a cross-attention without weights

@@ -456,8 +456,10 @@ _ = plots.curves({"Validation split (simulated)": curves}, "epoch", "segment-lev
 # %% [markdown]
 # *Mean over the seeds. Look at which curve leads early, and which late.*
 #
-# RESULT By the intervals above, the first line of each score says what PLSIM does once training
-# has settled, the second what its layers do without a word, and the third what the words add.
+# The first line of each score says what PLSIM does once training has settled, the second what its
+# layers do without a word, and the third what the words add. On llp-sim (simulated) the layers
+# alone cost something in what is seen, and leave the type score as it is. The words cost: in what
+# is heard and seen at once, and in type.
 #
 # And how large is the leak in these networks?
 
@@ -603,11 +605,11 @@ for modality, matrix in shifts.items():
 #   precise, and what makes them forbidden as an input.
 # - A check by shuffled labels takes a few lines and tells an honest input from a leaking one. Run
 #   it on any method whose inputs come from somewhere else.
-# - The leak has a size that can be measured. On llp-sim (simulated) it is small. The mistake
-#   made throughout is told from zero with the chapter's own seeds. Feeding targets to honest
-#   networks is not, nor at most teacher levels; in the settled runs, which have more seeds, it is,
-#   in type. A small leak is still a leak: methods are published for differences of a similar
-#   size ([published results](../book/published_results.md)).
+# - The leak has a size that can be measured. On llp-sim (simulated) it is small. The mistake made
+#   throughout is told from zero with the chapter's own seeds. Feeding targets to honest networks
+#   is not; in the settled runs, which have more seeds, it is. With the worst teachers it is
+#   not told from zero. A small leak is still a leak: methods are published for differences of a
+#   similar size ([published results](../book/published_results.md)).
 # - A switch is not a control. Turning PLSIM off removes its layers along with its words; only the
 #   wordless variant tells the two apart. An ablation without it would credit the teachers with
 #   whatever the layers do.
@@ -617,8 +619,8 @@ for modality, matrix in shifts.items():
 # - A head start is not a gain. On llp-sim (simulated) PLSIM leads after few epochs, in audio above
 #   all; where training has settled, that lead is gone and it costs points in what is seen, by the
 #   intervals above. Neither in what is seen nor in type does a better or a worse teacher turn this
-#   into a gain. RESULT Whether the cost is that of the layers or of the words, the wordless lines
-#   of the settled runs say.
+#   into a gain. The cost in type is that of the words: the wordless control, whose layers are
+#   the same, is not told from none there, and PLSIM is worse than it.
 # - In llp-sim a teacher sees the very features that the network sees, and most of what it says
 #   without the weak label is false. Real teachers have seen more. So what a simulated run shows of
 #   PLSIM need not carry over to LLP, but the control should.

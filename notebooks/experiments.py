@@ -54,6 +54,10 @@ UNCROSSED = "no cross-modal attention"
 WORDLESS = "PLSIM without words"
 CONSTANT, KEPT = "S-LOSS, weight 1", "S-LOSS, kept weight"
 
+#: Of each check of stored results by one more seed. Chapters make four such checks, and together
+#: they are to fail by chance in less than one book of twenty.
+LEVEL = 0.99
+
 #: What the name of a variant ends with if its products are in bfloat16.
 HALF = " in bfloat16"
 
@@ -324,7 +328,8 @@ class Stored:
         found = here[variant] - here[baseline]
         if not expected.low <= found <= expected.high:
             raise AssertionError(f"{score}: seed {seed} gives {found:+.1f}, expected {expected}")
-        return f"{score}: seed {seed} gives {found:+.1f}, expected {expected}: it agrees"
+        said = f"{score}: seed {seed} gives {found:+.1f}, expected {expected} at {LEVEL:.0%}"
+        return f"{said}: it agrees"
 
     def class_differences(self, modality: str, variant: str, baseline: str) -> list[Interval]:
         """For each class the difference of two variants' F-scores, paired by seed."""
@@ -345,9 +350,9 @@ def strengths(record: dict) -> dict[str, float]:
     }
 
 
-def predicted(values: Sequence[float]) -> Interval:
-    """Where one more value of the same kind is expected, at 95 %: a prediction interval."""
-    mean, low, high = interval(values)
+def predicted(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Where one more value of the same kind is expected: a prediction interval."""
+    mean, low, high = interval(values, level)
     wider = (len(values) + 1) ** 0.5
     return Interval(mean, mean - (mean - low) * wider, mean + (high - mean) * wider)
 

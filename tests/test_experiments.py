@@ -28,7 +28,7 @@ def test_f_by_class_pools_the_segments_of_all_videos():
 
 def test_one_more_value_is_expected_where_a_prediction_interval_says():
     values = [1.0, 2.5, 2.0, 4.0]
-    mean, low, high = experiments.predicted(values)
+    mean, low, high = experiments.predicted(values, level=0.95)
     spread = np.std(values, ddof=1) * np.sqrt(1 + 1 / 4)
     bounds = stats.t(3, loc=np.mean(values), scale=spread).interval(0.95)
     assert (mean, low, high) == pytest.approx((np.mean(values), *bounds))
@@ -37,7 +37,7 @@ def test_one_more_value_is_expected_where_a_prediction_interval_says():
     draws = random.normal(size=(2000, 5))
     inside = []
     for *known, new in draws:
-        _, low, high = experiments.predicted(known)
+        _, low, high = experiments.predicted(known, level=0.95)
         inside.append(low <= new <= high)
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 

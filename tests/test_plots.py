@@ -222,6 +222,9 @@ def test_a_name_has_one_colour_in_every_panel():
     a, b = (line.get_color() for line in left.lines)
     again, c = (line.get_color() for line in right.lines)
     assert again == b and len({a, b, c}) == 3
+    many = {"one": {key: [1] for key in "abcdef"}, "two": {key: [1] for key in "fghijk"}}
+    for axes in plots.curves(many, "epoch").axes:
+        assert len({line.get_color() for line in axes.lines}) == 6
 
 
 @pytest.mark.parametrize(

@@ -147,9 +147,7 @@ def test_a_clip_that_is_not_there_is_told_from_one_that_is(arguments, said):
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(
-        EncoderError, match=r"open_clip cannot be imported .*\.\[encoders\]"
-    ):
+    with pytest.raises(EncoderError, match=r"open_clip cannot be imported .*\.\[encoders\]"):
         ClipEncoder()
 
 

@@ -1,6 +1,6 @@
 """Chapters 05 and 06, and wherever else there are curves or matrices."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,16 +20,15 @@ def curves(
 ) -> Figure:
     """Lines by panel and by name, from the abscissa `first` on; a dashed line at `marked`.
 
-    Lines named ``audio``, ``visual`` and ``audio-visual`` have their modality's colour. Other
-    names, six at most, have one that no modality has, the same in every panel.
+    Lines named ``audio``, ``visual`` and ``audio-visual`` have their modality's colour. Others,
+    six at most in a panel, have one that no modality has. A name has one colour in all panels.
     """
     result, row = figure(7.4, 3.8, columns=len(panels), squeeze=False)
-    others = iter((BLACK, PURPLE, VERMILION, SKY, GREY, YELLOW))
     colours = dict(_MODALITY_COLOURS)
     for axes, (title, lines) in zip(row[0], panels.items(), strict=True):
         for name, values in lines.items():
             if name not in colours:
-                colours[name] = next(others)
+                colours[name] = _free_colour(colours, lines)
             steps = range(first, first + len(values))
             axes.plot(steps, values, label=name, color=colours[name], lw=1.8)
         if marked is not None:
@@ -37,11 +36,21 @@ def curves(
         axes.set_title(title)
         axes.set_xlabel(xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        # Below the panel, where it hides no curve; long names in a column, or it would be too wide.
+        columns = 1 if max(map(len, lines)) > 12 else 2
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
     row[0, 0].set_ylabel(ylabel)
     return result
 
 
+def _free_colour(colours: dict[str, str], panel: Collection[str]) -> str:
+    """A colour that no name has yet, or else none of this panel."""
+    here = {colours[name] for name in panel if name in colours}
+    unused = [each for each in _OTHER_COLOURS if each not in colours.values()]
+    return next(each for each in (*unused, *_OTHER_COLOURS) if each not in here)
+
+
+_OTHER_COLOURS = (BLACK, PURPLE, VERMILION, SKY, GREY, YELLOW)
 _MODALITY_COLOURS = {"audio": HEARD, "visual": SEEN, "audio-visual": BOTH}
 
 
