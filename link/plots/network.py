@@ -36,7 +36,7 @@ def curves(
         axes.set_title(title)
         axes.set_xlabel(xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        # Below the panel, where it hides no curve; long names in a column, or it would be too wide.
+        # Below the panel it hides no curve; long names stand in one column, or it is too wide.
         columns = 1 if max(map(len, lines)) > 12 else 2
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
     row[0, 0].set_ylabel(ylabel)
