@@ -162,7 +162,7 @@ bench-gpu: $(ENVIRONMENT)
 
 # ---- the longer experiments ----
 
-# Chapters show what this stores in notebooks/results. An hour or more on two cores.
+# Chapters show what this stores in notebooks/results. Up to an hour on two cores.
 experiments: $(ENVIRONMENT)
 	@$(BIN)/python notebooks/experiments.py --jobs $(JOBS)
 

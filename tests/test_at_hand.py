@@ -55,7 +55,7 @@ def test_without_weights_in_the_cache_they_are_random_and_it_says_so(tmp_path, c
         clip, clap = at_hand.chapter_encoders()
     assert RANDOM_CLIP in clip.name and clip.width == clap.map_width == 768
     said = capsys.readouterr()
-    assert "random" in said.out and "mean nothing" in said.out
+    assert "random" in said.out and "means nothing" in said.out
     assert "%|" not in said.err
 
 

@@ -52,7 +52,23 @@ def test_every_variant_can_be_built_and_is_another():
         name for name in wanted if name.endswith("bfloat16")
     }
     assert set(modes.values()) == {"fast", "half"}
+    # The wordless one is PLSIM's network, on data without a word.
+    assert named.pop(experiments.WORDLESS) == named["PLSIM"]
     assert len(set(named.values())) == len(named)
+
+
+def test_without_words_priors_are_empty_and_nothing_else_changes():
+    dataset = simulate(SimulationConfig(train=3, val=2, test=2))
+    mute = experiments.wordless(dataset)
+    for name, split in dataset.splits().items():
+        before, after = split.arrays(), mute.splits()[name].arrays()
+        assert before.keys() == after.keys()
+        for array in before:
+            if array.endswith("prior"):
+                assert before[array].any() and not after[array].any()
+                assert after[array].shape == before[array].shape
+            else:
+                assert np.array_equal(after[array], before[array])
     for config in named.values():
         assert build(config, dataset).config == config
     for name in (BASELINE, VALOR):
