@@ -55,6 +55,10 @@ def test_every_variant_can_be_built_and_is_another():
     # The wordless one is PLSIM's network, on data without a word.
     assert named.pop(experiments.WORDLESS) == named["PLSIM"]
     assert len(set(named.values())) == len(named)
+    for config in named.values():
+        assert build(config, dataset).config == config
+    for name in (BASELINE, VALOR):
+        assert named[name] == variants(experiments.chapter_network(dataset))[name]
 
 
 def test_without_words_priors_are_empty_and_nothing_else_changes():
@@ -69,10 +73,6 @@ def test_without_words_priors_are_empty_and_nothing_else_changes():
                 assert after[array].shape == before[array].shape
             else:
                 assert np.array_equal(after[array], before[array])
-    for config in named.values():
-        assert build(config, dataset).config == config
-    for name in (BASELINE, VALOR):
-        assert named[name] == variants(experiments.chapter_network(dataset))[name]
 
 
 def test_networks_are_measured_and_stored(monkeypatch, tmp_path):
