@@ -552,7 +552,7 @@ for pairs in ("all pairs", "within videos"):
 print(settled.repeat("S-LOSS", BASELINE, "segment/type"), "(simulated)")
 
 # %% [markdown]
-# It does in the interval of 99 %, which the four such checks of the book need together
+# It does, in the interval that the four such checks of the book need together
 # ([ablations](10_ablations.ipynb)); by itself, at 95 %, this seed would lie above it. So take the
 # test's type score for what it is: not told from none, and moving by more than a point from seed
 # to seed.

@@ -106,8 +106,9 @@ else:
 # %% [markdown]
 # **Do they come out again?** Two variants are trained here and now, from a seed that is not among
 # the stored ones. Its difference has to lie where the stored differences predict one more: in
-# Student's *prediction* interval, which is wider than the interval of a mean. It is one of 99 %:
-# four chapters make such a check, and all of them together shall seldom fail by chance.
+# Student's *prediction* interval, which is wider than the interval of a mean. It is wider still
+# than one of 95 %, for four chapters make such a check, and all of them together shall seldom fail
+# by chance.
 
 # %%
 LINK = experiments.LINK_NAME

@@ -271,7 +271,7 @@ rows = {
 }
 pd.DataFrame(rows).T.round(1)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Shares of time."}}
+# %% mystnb={"image": {"alt": "Shares of time."}} tags=["nbval-ignore-output"]
 timed = {FULL: Trial.make(full, 16), SMALL: Trial.make(small, 32, texts)}
 trained = {name: cost.seconds(each) for name, each in timed.items()}
 for name, each in timed.items():
