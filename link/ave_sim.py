@@ -16,8 +16,6 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
-
 from link.ave import AVE, CLASSES, AVEError, read_ave
 from link.dataset import Dataset
 from link.llp_statistics import extent_of
@@ -63,8 +61,7 @@ def ave_statistics() -> dict:
     kinds = dict.fromkeys(("heard_only", "seen_only", "neither"), [0] * len(counts))
     return {
         "classes": list(table["classes"]),
-        "cooccurrence": np.diag(counts).tolist(),
-        "splits": {name: {"labels": [0, n]} for name, n in table["splits"].items()},
+        "label_sets": {str(label): videos for label, videos in enumerate(counts)},
         "evaluation": {**kinds, "both": counts},
         "extents": {"heard_only": {}, "seen_only": {}, "both": both},
     }

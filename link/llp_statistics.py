@@ -7,8 +7,8 @@ The table's entries, C classes in the order of "classes":
 
 - "splits": for train, val and test, "videos", "weak" (C: videos with the class in their weak
   label) and "labels" (entry n: videos with n labels).
-- "cooccurrence": (C, C), videos of all splits with both classes in their weak label; the
-  diagonal counts the class alone.
+- "label_sets": videos of all splits by their weak label. A label is the numbers of its classes,
+  joined by spaces: "0 3" is the first class with the fourth.
 - "evaluation": over val and test, (C) each, pairs of a video and a class that are "heard_only",
   "seen_only", "both"; "neither" counts classes of the weak label that are not marked at all, and
   "unlisted" those that are marked but not in the weak label; "equal" counts those of "both" whose
@@ -41,7 +41,7 @@ SPLITS = ("train", "val", "test")
 def count_statistics(llp: LLP) -> dict:
     """Count the table described above; every number in it is a Python int."""
     splits = {name: getattr(llp, name) for name in SPLITS}
-    weak = np.concatenate([split.weak for split in splits.values()]).astype(np.int64)
+    weak = np.concatenate([split.weak for split in splits.values()])
     evaluated = [llp.val, llp.test]
     audio = np.concatenate([split.audio for split in evaluated])
     visual = np.concatenate([split.visual for split in evaluated])
@@ -49,7 +49,7 @@ def count_statistics(llp: LLP) -> dict:
     return {
         "classes": list(CLASSES),
         "splits": {name: _count_split(split) for name, split in splits.items()},
-        "cooccurrence": (weak.T @ weak).tolist(),
+        "label_sets": dict(Counter(label_set(row) for row in weak)),
         "evaluation": _count_patterns(audio, visual, listed),
         "extents": _count_extents(audio, visual),
         "faults": {file: _count_faults(llp, file) for file in EVENT_FILES.values()},
@@ -65,6 +65,23 @@ def write_statistics(statistics: dict, path: str | Path) -> None:
     """Write the table as JSON, sorted, one line for each list of numbers and each extent."""
     text = _format(statistics) + "\n"
     write_whole(Path(path), lambda file: file.write(text.encode()))
+
+
+def label_set(weak: np.ndarray) -> str:
+    """A weak label, bool (C,), as the numbers of its classes."""
+    return " ".join(map(str, np.flatnonzero(weak)))
+
+
+def cooccurrence(statistics: dict) -> np.ndarray:
+    """Videos of all splits with both of two classes in their weak label, int (C, C).
+
+    The diagonal counts the videos with the class.
+    """
+    together = np.zeros((len(statistics["classes"]),) * 2, dtype=int)
+    for labels, videos in statistics["label_sets"].items():
+        chosen = [int(label) for label in labels.split()]
+        together[np.ix_(chosen, chosen)] += videos
+    return together
 
 
 def headline(statistics: dict) -> dict[str, float]:

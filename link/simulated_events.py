@@ -21,19 +21,18 @@ def draw_events(
 ) -> SimulatedEvents:
     """Draw videos from the table of `link.llp_statistics`, or from another of its form.
 
-    Of the table "classes" and "cooccurrence" are read, "labels" of each of "splits", the four
-    kinds of "evaluation", and "extents".
+    Of the table "classes", "label_sets", the four kinds of "evaluation" and "extents" are read.
 
     ``misalignment`` is that of `link.simulation.SimulationConfig`: 0 aligned, 1 as in LLP, 2
     independent, and between them a chance of the one or the other for each event.
     """
-    labels = _LabelSets(statistics)
+    label_sets = _Table(statistics["label_sets"])
     extents = _Extents(statistics)
     shape = (videos, SEGMENTS, len(statistics["classes"]))
     weak = np.zeros((videos, shape[2]), dtype=bool)
     audio, visual = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for video in range(videos):
-        for label in labels.draw(rng):
+        for label in map(int, label_sets.draw(rng).split()):
             weak[video, label] = True
             chance = rng.random()
             if chance >= misalignment:
@@ -58,41 +57,6 @@ class _Table:
         # Integers, not probabilities: the draw does not depend on how a sum was rounded.
         drawn = rng.integers(self.cumulative[-1])
         return self.things[np.searchsorted(self.cumulative, drawn, side="right")]
-
-
-class _LabelSets:
-    """Single labels, pairs as often as they go together, and further labels by their company."""
-
-    def __init__(self, statistics: dict):
-        together = np.array(statistics["cooccurrence"])
-        total = together.diagonal().copy()
-        np.fill_diagonal(together, 0)
-        self.together = together
-        histograms = [split["labels"] for split in statistics["splits"].values()]
-        self.sizes = _Table(
-            {
-                n: sum(h[n] for h in histograms if n < len(h))
-                for n in range(1, max(map(len, histograms)))
-            }
-        )
-        # Videos with three labels count in two pairs of each, so this is a lower bound.
-        alone = np.maximum(total - together.sum(axis=1), 1)
-        self.single = _Table(dict(enumerate(alone.tolist())))
-        classes = range(len(total))
-        self.pairs = _Table({(i, j): int(together[i, j]) for i in classes for j in range(i)})
-
-    def draw(self, rng: np.random.Generator) -> list[int]:
-        size = self.sizes.draw(rng)
-        if size == 1:
-            return [self.single.draw(rng)]
-        labels = list(self.pairs.draw(rng))
-        while len(labels) < size:
-            # No label is in its own company: the diagonal is zero.
-            company = self.together[labels].min(axis=0)
-            if not company.any():
-                break
-            labels.append(_Table(dict(enumerate(company.tolist()))).draw(rng))
-        return labels
 
 
 class _Extents:

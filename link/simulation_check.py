@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from link.llp import EVENT_FILES, LLP, Split
-from link.llp_statistics import SPLITS, count_statistics
+from link.llp_statistics import count_statistics
 from link.simulated_events import SimulatedEvents
 
 #: Extents that are expected less often than this are taken together, as is usual in the test.
@@ -43,14 +43,13 @@ def goodness_of_draw(drawn: dict, table: dict) -> dict[str, float]:
     Returns
     -------
     dict
-        p-values of Pearson's chi-square test, for the number of "labels in a video", for the
+        p-values of Pearson's chi-square test, for the "labels of a video" as a set, for the
         "modalities of a class" (each class's pattern, all classes together), and for the extents
         of what is "heard only", "seen only" and "heard and seen".
     """
-    labels = [labels_per_video(each) for each in (drawn, table)]
     patterns = [np.array([each["evaluation"][key] for key in PATTERNS]) for each in (drawn, table)]
     result = {
-        "labels in a video": _p_value([(labels[0], labels[1])]),
+        "labels of a video": _p_value([_paired(drawn["label_sets"], table["label_sets"])]),
         "modalities of a class": _p_value(list(zip(patterns[0].T, patterns[1].T, strict=True))),
     }
     for key, name in (
@@ -58,20 +57,16 @@ def goodness_of_draw(drawn: dict, table: dict) -> dict[str, float]:
         ("seen_only", "seen only"),
         ("both", "heard and seen"),
     ):
-        found, law = drawn["extents"][key], table["extents"][key]
-        keys = sorted(found.keys() | law.keys())
-        counts = [np.array([each.get(extent, 0) for extent in keys]) for each in (found, law)]
-        result[f"extents, {name}"] = _p_value([(counts[0], counts[1])])
+        pair = _paired(drawn["extents"][key], table["extents"][key])
+        result[f"extents, {name}"] = _p_value([pair])
     return result
 
 
-def labels_per_video(table: dict) -> np.ndarray:
-    """How many videos of all splits have n labels, entry n; ten entries."""
-    counts = np.zeros(10, dtype=int)
-    for split in SPLITS:
-        labels = table["splits"][split]["labels"]
-        counts[: len(labels)] += np.array(labels, dtype=int)
-    return counts
+def _paired(found: dict[str, int], law: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Both counts of the things that either has, in one order."""
+    things = sorted(found.keys() | law.keys())
+    counts = [np.array([each.get(thing, 0) for thing in things]) for each in (found, law)]
+    return counts[0], counts[1]
 
 
 def _p_value(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:

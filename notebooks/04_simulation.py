@@ -34,11 +34,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chisquare
 
 from link import plots, simulated_events, simulation, simulation_check
 from link.events import Parsing
-from link.llp_statistics import headline, load_statistics
+from link.llp_statistics import cooccurrence, headline, load_statistics
 from link.metrics import parsing_scores
 from link.parsed_video import readable
 from link.simulation import SimulationConfig, World, simulate
@@ -77,28 +76,20 @@ for name, count in patterns.items():
 print("different extents:")
 for name, found in table["extents"].items():
     print(f"  {len(found):5,d} {name.replace('_', ' ')}")
+print(f"different weak labels: {len(table['label_sets'])}")
 
 # %% [markdown]
 # ## How events are drawn
 #
-# For each video, three draws. Let $N_{cc'}$ be the number of LLP's videos with both $c$ and $c'$
-# in their weak label.
+# For each video, three draws.
 #
-# 1. **How many classes**, $n$, as often as LLP's videos have them. **Which**: two in proportion to
-#    $N_{cc'}$; each further one in proportion to the least of its counts with those that are
-#    there. A single one should be drawn in proportion to the videos that have it alone, but the
-#    table counts pairs and not these. A lower bound stands in: $N_{cc} - \sum_{c' \ne c} N_{cc'}$,
-#    the videos with $c$ less its pairs, and 1 at least.
+# 1. **Which classes**: the weak label of one of LLP's videos, whichever it is. So the frequencies
+#    of classes, and their company, are LLP's.
 # 2. **In which modality**, for each class by itself: heard only, seen only, both or neither, as
 #    often as was counted for this class.
 # 3. **When.** An *extent* is a set of seconds. It is drawn from all extents that LLP has for this
 #    pattern, of whatever class. Where a class is heard and seen, the two extents are drawn as the
 #    pair that they were.
-#
-# A video with three classes is in two pairs of each of them, so the bound subtracts it twice, and
-# the pairs count it three times. Classes that often come in threes (speech, cello, banjo, acoustic
-# guitar, clapping) have a bound below 1: they are hardly ever drawn alone, and others more often
-# in their place. The experiment below measures what this does to the frequencies of classes.
 #
 # ## The knob
 #
@@ -408,8 +399,7 @@ print("segment level is within the 6 points that the package's tests allow:", wi
 # A simulator that claims LLP's statistics should be caught if it lies. Draw 4,000 videos, count
 # them, and ask how likely counts this far from the table are. Five questions, so a single p-value
 # below one in a hundred is a failure. A check that cannot fail is worth nothing, so the same
-# questions are put to a data set with the knob at 0.9 instead of 1. How often each class occurs is
-# a sixth question, and comes after.
+# questions are put to a data set with the knob at 0.9 instead of 1.
 
 # %%
 source(simulation_check.goodness_of_draw)
@@ -434,41 +424,16 @@ for m, values in fits.items():
     print(f"knob at {m}: {verdict(min(values.values()))}")
 
 # %% [markdown]
-# Now the sixth: does each class occur as often as in LLP, among all classes of all weak labels?
-# The bound is that of the first draw.
-
-# %%
-together = np.array(table["cooccurrence"])
-law, found = together.diagonal(), np.diagonal(large[1]["cooccurrence"])
-bound = 2 * law - together.sum(axis=1)
-ratio = (found / found.sum()) / (law / law.sum())
-p = chisquare(found, found.sum() * law / law.sum()).pvalue
-print(f"frequencies of classes at 1: p {shown(p)}, {verdict(p)} (simulated)")
-print("furthest off, either way:")
-order = np.argsort(ratio)
-for index in (*order[:3], *order[-3:]):
-    name = readable(dataset.classes[index])
-    words = f"{ratio[index]:.2f} times its share, {law[index]:,d} videos in LLP"
-    print(f"  {name:12s}{words}, bound {bound[index]}")
-
-# %% [markdown]
-# The frequencies do not follow the table exactly, and the reason is the first draw. Some classes
-# come too often because the pairs count videos with three classes three times. Others do because
-# their bound is large, and they are drawn alone in place of those that have none. Classes that
-# come too seldom have a bound that is small for their frequency, or none.
-#
-# Now quantities that the table has, and that the draw does not use, or only in part. Pairs of
-# classes are used in part, since three classes are drawn by way of pairs. How long a class is
-# heard, and how often its two extents are equal, is not used: extents are drawn for all classes
-# together, and a class decides only from which of them, by its modalities. So the points of the
-# last two panels need not lie anywhere near the diagonal.
+# Now quantities that the table has, by class. Pairs of classes come with the weak labels. How long
+# a class is heard, and how often its two extents are equal, the draw does not use: extents are
+# drawn for all classes together, and a class decides only from which of them, by its modalities.
+# So the points of the last two panels need not lie anywhere near the diagonal.
 
 
 # %%
 def by_class(counts):
     found = {key: np.array(value) for key, value in counts["evaluation"].items()}
-    videos = simulation_check.labels_per_video(counts).sum()
-    together = np.array(counts["cooccurrence"]) / videos
+    together = cooccurrence(counts) / sum(counts["label_sets"].values())
     heard = np.maximum(found["heard_only"] + found["both"], 1)
     return {
         "Videos with both (%)": 100 * together[np.triu_indices(len(together), 1)],
@@ -500,11 +465,10 @@ for index in worst:
 # flat cloud: LLP's classes differ, and llp-sim's hardly do. Where a class has few pairs, a part of
 # its difference in LLP is chance.*
 #
-# So llp-sim has LLP's numbers of classes, the modalities of each and LLP's extents, nearly its
-# frequencies and its company of classes, but not which class has which extents. In llp-sim a class
-# says how long it lasts only by way of its modalities, which decide the pool that its extents are
-# drawn from; hence what correlation there is. A method that profits from knowing more would look
-# worse here than it is.
+# So llp-sim has LLP's classes, their frequencies and company, the modalities of each and LLP's
+# extents, but not which class has which extents. In llp-sim a class says how long it lasts only by
+# way of its modalities, which decide the pool that its extents are drawn from; hence what
+# correlation there is. A method that profits from knowing more would look worse here than it is.
 
 # %% [markdown]
 # ## What llp-sim does not have
@@ -530,9 +494,9 @@ for index in worst:
 #
 # ## What we learned
 #
-# - What happens in llp-sim is drawn from LLP's counts, and how it looks is invented. In numbers of
-#   classes, modalities and extents the draw is not told apart from the table, and a knob that is
-#   off by a tenth is. The frequencies of classes are near LLP's and not the same.
+# - What happens in llp-sim is drawn from LLP's counts, and how it looks is invented. In classes,
+#   modalities and extents the draw is not told apart from the table, and a knob that is off by a
+#   tenth is.
 # - One knob turns LLP's misalignment from none to independence. Below LLP's own setting it also
 #   changes how much there is to see.
 # - In one modality's features the other leaves a trace. The visual teacher's errors follow it in

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from link.llp_statistics import load_statistics
+from link.llp_statistics import cooccurrence, load_statistics
 from link.simulated_events import draw_events
 
 STATISTICS = load_statistics()
-COOCCURRENCE = np.array(STATISTICS["cooccurrence"])
+COOCCURRENCE = cooccurrence(STATISTICS)
 VIDEOS = sum(split["videos"] for split in STATISTICS["splits"].values())
 KINDS = ("heard_only", "seen_only", "both", "neither")
 PATTERNS = np.array([STATISTICS["evaluation"][kind] for kind in KINDS])
@@ -92,12 +92,10 @@ def test_videos_have_as_many_labels_as_in_llp():
     assert within_sampling_error(sizes, histogram / VIDEOS, 20000).all()
 
 
-def test_classes_and_pairs_are_about_as_frequent_as_in_llp():
-    # Sets are drawn by way of pairs, which is not quite how LLP's came about: what is allowed
-    # beyond the sampling error is the error of that model.
+def test_classes_and_pairs_are_as_frequent_as_in_llp():
     weak = large().weak.astype(int)
-    shares, real = weak.T @ weak / 20000, COOCCURRENCE / VIDEOS
-    assert within_sampling_error(shares, real, 20000, also=0.005 + 0.05 * real).all()
+    shares = weak.T @ weak / 20000
+    assert within_sampling_error(shares, COOCCURRENCE / VIDEOS, 20000, 1 / 20000).all()
 
 
 def test_classes_that_never_go_together_in_llp_never_do():
@@ -199,8 +197,7 @@ def test_rare_things_are_drawn_as_rarely_as_they_were_counted():
     """A table small enough to work out by hand: two videos in three have both classes."""
     statistics = {
         "classes": ["rain", "thunder"],
-        "splits": {"train": {"labels": [0, 1, 2]}},
-        "cooccurrence": [[3, 2], [2, 2]],
+        "label_sets": {"0": 1, "0 1": 2},
         "evaluation": {
             "heard_only": [1, 1],
             "seen_only": [0, 1],
