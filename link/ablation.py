@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from link.dataset import Dataset
+from link.files import make_writable
 from link.intervals import Interval, interval
 from link.model import VALOR_SWITCHES, LinkConfig
 from link.runs import RunError, describe_data, versions, write_json
@@ -153,9 +154,7 @@ class ResultsFile:
             self.content["records"] = there["records"]
         else:
             self.records = []
-            # At once, so that a place that cannot be written to is known before the training.
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.path, self.content)
+            make_writable(self.path.parent, self.path)
 
     def add(self, record: Record) -> None:
         """Keep one more record."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from link.dataset import FeatureError, blocks, little_endian
+from link.files import writing
 
 HEADER = "store.json"
 _ENTRY_KEYS = {"file", "shape", "dtype", "bytes", "sha256"}
@@ -32,9 +33,10 @@ def write_arrays(
     writing, `path` is either the whole folder or what it was before.
 
     Raises FeatureError when `path` exists (with `overwrite`: when it is no such folder, so that
-    nothing else is ever deleted) or when the header is not JSON.
+    nothing else is ever deleted) or when the header is not JSON; LinkError when it cannot be
+    written.
     """
-    path = Path(path).absolute()
+    asked, path = Path(path), Path(path).absolute()
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
     if path.exists() and not overwrite:
@@ -45,20 +47,20 @@ def write_arrays(
         json.dumps(header)
     except (TypeError, ValueError) as error:
         raise FeatureError(f"the provenance of {path} is not JSON: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.writing")
     # What a kill may have left.
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir()
-        more = header.get("arrays", {})
-        entries = {
-            name: {**more.get(name, {}), **write_array(partial / f"{name}.npy", parts)}
-            for name, parts in arrays.items()
-        }
-        content = json.dumps({**header, "arrays": entries}, indent=1)
-        (partial / HEADER).write_text(content, encoding="utf-8")
-        _put_in_place(partial, path)
+        with writing(asked):
+            partial.mkdir(parents=True)
+            more = header.get("arrays", {})
+            entries = {
+                name: {**more.get(name, {}), **write_array(partial / f"{name}.npy", parts)}
+                for name, parts in arrays.items()
+            }
+            content = json.dumps({**header, "arrays": entries}, indent=1)
+            (partial / HEADER).write_text(content, encoding="utf-8")
+            _put_in_place(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return path

@@ -32,7 +32,7 @@ from urllib.parse import unquote, urlsplit
 import link
 from link.errors import LinkError
 from link.events import Event
-from link.files import write_whole
+from link.files import write_whole, writing
 from link.parsed_video import WORDS, ParsedVideo, readable
 from link.parsing_json import to_json
 from link.player import to_html
@@ -229,8 +229,8 @@ def write(
     The folder is made if it is not there; what was at a path is replaced, once the new file is
     complete. A video that is a file is linked to by its path relative to the folder.
 
-    Raises LinkError for an unknown format, before anything is written; OSError where a file
-    cannot be written.
+    Raises LinkError for an unknown format, before anything is written, and where a file cannot be
+    written.
     """
     folder = Path(folder)
     if not stem or Path(stem).name != stem:
@@ -240,7 +240,8 @@ def write(
         folder / f"{stem}{FORMATS[name].suffix}": FORMATS[name].render(linked).encode()
         for name in known_formats(formats)
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for path, content in contents.items():
         write_whole(path, lambda file, content=content: file.write(content))
     return list(contents)

@@ -22,6 +22,7 @@ from link.dataset import FeatureError
 from link.encoders import ClapEncoder, ClipEncoder
 from link.errors import LinkError
 from link.events import SEGMENTS
+from link.files import writing
 from link.journal import Journal
 from link.media import Clip
 from link.reading import Opened, Step, read_videos
@@ -62,7 +63,7 @@ def extract(
     encoders; LinkError when no video at all could be read, and when another process is at work on
     `out`.
     """
-    out = Path(out).absolute()
+    asked, out = Path(out), Path(out).absolute()
     made_with = {
         "hop": HOP,
         "encoders": {"audio": clap.name, "visual": clip.name},
@@ -72,7 +73,9 @@ def extract(
     # As few clips as fill whole batches with their segments.
     group = max(size // gcd(size, SEGMENTS) for size in (clip.batch_size, clap.batch_size))
     identity = {"version": VERSION, "group": group, **made_with}
-    with Journal(out.with_name(f".{out.name}.partial"), identity) as journal:
+    with writing(asked):
+        journal = Journal(out.with_name(f".{out.name}.partial"), identity)
+    with journal:
         work = _Work(videos, journal, before, group)
         paths = [videos[name] for name in work.names]
         with contextlib.closing(read_videos(paths, HOP, clip.prepare, work.begin)) as steps:

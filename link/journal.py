@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from link.errors import LinkError
-from link.files import write_whole
+from link.files import write_whole, writing
 
 _COMMIT, _LOCK = "commit.json", "lock"
 
@@ -66,7 +66,7 @@ class Journal:
     def append(self, name: str, content: bytes) -> None:
         """Add to the end of a file."""
         path = self.path(name)
-        with open(path, "ab") as file:
+        with writing(path), open(path, "ab") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

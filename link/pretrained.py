@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from link.about import About, PretrainedError, about_run, read_object
+from link.files import writing
 from link.model import LINK, LinkConfig
 from link.model_card import model_card
 from link.runs import RUN, WEIGHTS, load_run, safetensors_library
@@ -44,8 +45,8 @@ def save(network: LINK, folder: str | Path, about: About) -> None:
 
     The folder must not exist, or be empty: a card that its author has filled in is not lost.
 
-    Raises PretrainedError where it holds something, cannot be written, or `about` does not fit
-    the network or is not JSON; RunError where safetensors is not installed.
+    Raises PretrainedError where it holds something, or `about` does not fit the network or is not
+    JSON; LinkError where it cannot be written; RunError where safetensors is not installed.
     """
     library = safetensors_library()
     folder = Path(folder).expanduser().resolve()
@@ -62,15 +63,12 @@ def save(network: LINK, folder: str | Path, about: About) -> None:
     }
     partial = folder.with_name(f".{folder.name[:20]}.{uuid.uuid4().hex}.partial")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        for name, content in files.items():
-            (partial / name).write_bytes(content)
-        os.replace(partial, folder)
-    except OSError as error:
-        raise PretrainedError(
-            f"{folder} cannot be written ({error.strerror}): make room, or name another folder"
-        ) from error
+        with writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
+            for name, content in files.items():
+                (partial / name).write_bytes(content)
+            os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -15,7 +15,6 @@ Every file is written beside its place and then renamed, so that none is ever ha
 
 import json
 import platform
-import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from torch import Tensor
 import link
 from link.dataset import Dataset
 from link.errors import LinkError
-from link.files import write_whole
+from link.files import make_writable, write_whole
 from link.model import LINK, LinkConfig
 from link.weights import told
 
@@ -63,8 +62,10 @@ class RunFolder:
     Raises
     ------
     RunError
-        If the path is no folder, cannot be written, or holds something already, or another run
-        than the one to be resumed; or if safetensors, which keeps the weights, is not installed.
+        If the path is no folder, or holds something already, or another run than the one to be
+        resumed; or if safetensors, which keeps the weights, is not installed.
+    LinkError
+        If the path cannot be written.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class RunFolder:
                 raise RunError(f"{self.path} is not empty; name another folder, or resume the run")
             self._check_same(identity)
         else:
-            self._check_writable()
+            make_writable(self.path, self.path)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._run = {**identity, "versions": versions(), "started": started}
 
@@ -136,17 +137,6 @@ class RunFolder:
         """
         if not (self.path / RUN).exists():
             write_json(self.path / RUN, self._run)
-
-    def _check_writable(self) -> None:
-        """So that this is known now, and not after the first epoch."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-        except OSError as error:
-            raise RunError(
-                f"{self.path} cannot be written ({error.strerror}): name another folder"
-            ) from error
 
     def _check_same(self, identity: dict) -> None:
         there = read_run(self.path)

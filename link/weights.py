@@ -161,9 +161,12 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     """The device asked for; without one, the GPU if there is one. Raises EncoderError."""
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=chosen).device
+        probe = torch.zeros(1, device=chosen)
+        # Also that it can be read back, which it cannot from torch's "meta".
+        probe.item()
     except (RuntimeError, AssertionError) as error:
         raise EncoderError(f"device {chosen} cannot be used ({told(error)}): try cpu") from error
+    return probe.device
 
 
 def told(error: BaseException) -> str:

@@ -259,7 +259,8 @@ RECORDS = records({"TSAM": {0: 61.5, 1: 62.0}})
 
 def test_results_grow_and_can_be_taken_up_again(results):
     first = results()
-    assert json.loads(first.path.read_text())["records"] == []
+    # A first training that fails leaves no results, which the next call would refuse to replace.
+    assert first.path.parent.is_dir() and not list(first.path.parent.iterdir())
     for count, record in enumerate(RECORDS, start=1):
         first.add(record)
         assert first.records == results().records == RECORDS[:count]

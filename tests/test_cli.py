@@ -163,7 +163,7 @@ def test_llp_before_its_download_names_the_command(place, monkeypatch):
     assert not (place / "new").exists()
 
 
-@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+@pytest.mark.parametrize("device", ["foo", "cuda:99", "meta"])
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from link import array_files
+from link.errors import LinkError
 from link.features import (
     Dataset,
     FeatureError,
@@ -208,7 +209,7 @@ def test_a_failed_last_rename_puts_the_old_store_back(tmp_path, monkeypatch):
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="disk gone"):
+    with pytest.raises(LinkError, match=r"store cannot be written \(disk gone\)"):
         write_store(store, small_dataset(name="second"), overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
     assert open_store(store).name == "first"

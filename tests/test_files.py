@@ -4,7 +4,9 @@ import stat
 
 import pytest
 
-from link.files import write_whole
+from link import files
+from link.errors import LinkError
+from link.files import make_writable, write_whole, writing
 
 
 def test_the_new_content_replaces_the_old(tmp_path):
@@ -40,3 +42,31 @@ def test_the_longest_name_that_a_file_may_have_is_written(tmp_path):
     path = tmp_path / ("é" * 127 + "x")
     write_whole(path, lambda file: file.write(b"content"))
     assert path.read_bytes() == b"content"
+
+
+def full(*_, **__):
+    raise OSError(28, "No space left on device", "of-a-temporary-file")
+
+
+def test_what_cannot_be_written_is_told_by_the_name_asked_for(tmp_path):
+    path = tmp_path / "file"
+    with pytest.raises(LinkError) as told:
+        write_whole(path, full)
+    expected = f"{path} cannot be written (No space left on device): make room, or name another"
+    assert str(told.value).startswith(expected) and not list(tmp_path.iterdir())
+    with pytest.raises(LinkError, match=r"none/file cannot be written \(No such file"):
+        write_whole(tmp_path / "none" / "file", lambda file: None)
+
+
+def test_other_errors_while_writing_are_not_told_as_such(tmp_path):
+    with pytest.raises(ZeroDivisionError), writing(tmp_path):
+        1 / 0  # noqa: B018
+
+
+def test_a_folder_made_for_a_result_is_known_to_take_it(tmp_path, monkeypatch):
+    wanted = tmp_path / "new" / "deep" / "result.json"
+    make_writable(wanted.parent, wanted)
+    assert wanted.parent.is_dir() and not list(wanted.parent.iterdir())
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", full)
+    with pytest.raises(LinkError, match=r"result\.json cannot be written \(No space left"):
+        make_writable(wanted.parent, wanted)

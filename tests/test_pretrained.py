@@ -23,6 +23,7 @@ from mini_hub import REVISION, use_mini_hub
 from tiny import TRAINING
 
 from link.captions import Captions
+from link.errors import LinkError
 from link.events import CLASSES
 from link.inference import batches
 from link.model import LINK, LinkConfig
@@ -258,7 +259,7 @@ def test_a_write_that_fails_leaves_nothing(real, tmp_path, monkeypatch, name, em
         (tmp_path / "m").mkdir()
     before = names(tmp_path)
     failing_at(monkeypatch, name, OSError(28, "No space left on device"))
-    with pytest.raises(PretrainedError, match=r"/m cannot be written \(No space left on device\)"):
+    with pytest.raises(LinkError, match=r"/m cannot be written \(No space left on device\)"):
         save(real[1], tmp_path / "m", about_run(real[0]))
     assert names(tmp_path) == before and not (empty_folder and names(tmp_path / "m"))
 
@@ -300,7 +301,7 @@ def test_what_is_there_is_not_overwritten(real, shared, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(PretrainedError, match="file is a file; name a folder"):
         save(network, tmp_path / "file", about)
-    with pytest.raises(PretrainedError, match=r"m cannot be written .*name another folder"):
+    with pytest.raises(LinkError, match=r"m cannot be written .*name another place"):
         save(network, tmp_path / "file" / "m", about)
     assert (tmp_path / "file").read_text() == "mine"
 

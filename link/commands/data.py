@@ -32,7 +32,6 @@ from link.commands.options import (
     refuse_existing,
     report_failed,
     usable_device,
-    writing,
 )
 
 if TYPE_CHECKING:
@@ -202,7 +201,7 @@ def extract(
             raise nothing_read(out, failed.values())
     clip, clap = load_encoders(clip_model, clip_weights, clap_weights, device)
     started = time.monotonic()
-    with writing(out), progress_bar() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("encoding", total=len(named), status="")
 
         def show(done: Progress) -> None:
@@ -279,8 +278,7 @@ def _keep(dataset: "Dataset", out: Path, overwrite: bool, as_json: bool) -> None
     from link.console import report_store
     from link.features import write_store
 
-    with writing(out):
-        write_store(out, dataset, overwrite)
+    write_store(out, dataset, overwrite)
     report_store(out, dataset, as_json)
 
 

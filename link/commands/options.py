@@ -1,8 +1,7 @@
 """What several commands have in common: options, and what is done with them."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,21 +122,6 @@ def need_captions(path: Path | None) -> None:
         "a YAML file that holds the line 'classes:', and under it, indented, a line 'name:' for "
         "each class",
     )
-
-
-@contextmanager
-def writing(out: Path) -> Iterator[None]:
-    """Tell of what cannot be written by the name that was asked for.
-
-    The error itself has that of a temporary file, or none.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise LinkError(
-            f"{out} cannot be written ({error.strerror or error}): make room, or name another "
-            "with --out"
-        ) from error
 
 
 def count(number: int, noun: str) -> str:

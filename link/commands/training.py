@@ -24,7 +24,6 @@ from link.commands.options import (
     refuse_existing,
     training_settings,
     usable_device,
-    writing,
 )
 from link.errors import LinkError
 
@@ -142,7 +141,7 @@ def train(
     if len(dataset.val) < FEW:
         clips = count(len(dataset.val), "clip")
         err.print(f"note: validation has only {clips} to select an epoch by")
-    with writing(out), progress_bar() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("training", total=config.epochs, status="")
 
         def show(record: dict) -> None:
@@ -238,7 +237,7 @@ def ablate(
     mode = "half" if half else "fast"
     training = training_settings(dataset, epochs, device, mode=mode)
     jobs = jobs or usual_jobs(training.device)
-    with writing(out), progress_bar() as progress:
+    with progress_bar() as progress:
         results = ResultsFile(out, dataset, network, training)
         total = len(variants(network)) * seeds
         bar = progress.add_task("ablation", total=total, completed=len(results.records), status="")

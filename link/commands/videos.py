@@ -22,7 +22,6 @@ from link.commands.options import (
     named_videos,
     need_captions,
     report_failed,
-    writing,
 )
 from link.errors import LinkError
 
@@ -81,6 +80,7 @@ def parse(
     need_captions(captions)
     named = named_videos(videos)
     from link.exports import known_formats, write
+    from link.files import make_writable
     from link.parsed_video import check_class_names
 
     try:
@@ -110,8 +110,9 @@ def parse(
         clip, clap = load_encoders(clip_model, clip_weights, clap_weights, device)
         judge = by_teachers(asked, clip, clap)
     answers = []
-    with writing(out), progress_bar() as progress:
-        out.mkdir(parents=True, exist_ok=True)
+    # Before the videos are parsed, which may take long.
+    make_writable(out, out)
+    with progress_bar() as progress:
         bar = progress.add_task("parsing", total=len(named), status="")
 
         def show(done: float) -> None:
