@@ -116,7 +116,7 @@ def training(folder: Path, device: str) -> dict[str, float]:
             "published": published_epoch_and_validation,
             **{mode: each.train_and_validate for mode, each in ours.items()},
         },
-        rounds=2,
+        rounds=4,
     )
     counter = FlopCounterMode(display=False)
     with counter:
