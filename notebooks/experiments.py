@@ -5,7 +5,7 @@ and measures every network on the test split. Its results lie in ``results``, a 
 with what they came from. Chapters show them, and repeat a small part with a seed that is not among
 them (`repeat`), which has to fall where the stored results predict it (`predicted`).
 
-    python notebooks/experiments.py [ablation misalignment noise teachers precision]
+    python notebooks/experiments.py [ablation draws misalignment noise teachers precision]
 """
 
 # First, so that results come out again elsewhere: it holds torch to one instruction set.
@@ -66,8 +66,8 @@ HALF = " in bfloat16"
 class Experiment:
     """Variants of the network, under several conditions, from several seeds.
 
-    ``variants`` are names of :func:`networks`. Each condition is a set of settings of llp-sim
-    (`link.simulation.SimulationConfig`); the first is the usual one.
+    ``variants`` are names of :func:`networks`. Each condition is a set of settings of llp-sim, see
+    :func:`drawn`; the first is the usual one, or the first of the draws.
     """
 
     variants: tuple[str, ...]
@@ -80,6 +80,11 @@ COMBINATIONS = ("TSAM + S-LOSS", "TSAM + PLSIM", "S-LOSS + PLSIM")
 EXPERIMENTS = {
     "ablation": Experiment(
         (VALOR, *MODULES, *COMBINATIONS, UNCROSSED, WORDLESS, CONSTANT, KEPT), range(8)
+    ),
+    "draws": Experiment(
+        (VALOR, *MODULES, *COMBINATIONS, UNCROSSED, WORDLESS),
+        range(1),
+        tuple({"draw": number} for number in range(1, 13)),
     ),
     "misalignment": Experiment(
         (*MODULES, UNCROSSED),
@@ -134,9 +139,13 @@ def settings(dataset: Dataset, variant: str = "") -> TrainingConfig:
 
 
 @lru_cache(maxsize=1)
-def drawn(**condition: float) -> Dataset:
-    """llp-sim under a condition, which several variants are trained on in turn."""
-    return simulate(SimulationConfig(**condition))
+def drawn(draw: int = 0, **condition: float) -> Dataset:
+    """llp-sim under a condition, which several variants are trained on in turn.
+
+    ``draw`` is the data set's own seed, 0 the book's; the rest are other settings of
+    `link.simulation.SimulationConfig`.
+    """
+    return simulate(SimulationConfig(seed=draw, **condition))
 
 
 def trained(variant: str, condition: dict[str, float], seeds: Sequence[int]) -> list[dict]:
@@ -305,10 +314,14 @@ class Stored:
         """One of the ten scores of the records with these labels, by seed."""
         return np.array([record["scores"][score] for record in self.where(**labels)])
 
-    def ablation(self, names: Iterable[str]) -> list[Record]:
-        """The records of these variants as `link.ablation` has them."""
+    def ablation(self, names: Iterable[str], pairs: str = "seed") -> list[Record]:
+        """The records of these variants as `link.ablation` has them.
+
+        There seeds are what is paired. Another label of the records can take their place, where
+        one seed was trained for each of its values.
+        """
         return [
-            Record(name, record["seed"], record["scores"], record["best_epoch"])
+            Record(name, record[pairs], record["scores"], record["best_epoch"])
             for name in names
             for record in self.where(variant=name)
         ]

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from link.ablation import BASELINE, VALOR, variants
+from link.ablation import BASELINE, VALOR, differences, variants
 from link.simulation import SimulationConfig, simulate
 from link.training import build
 
@@ -95,6 +95,29 @@ def test_networks_are_measured_and_stored(monkeypatch, tmp_path):
     assert stored.values("segment/type", variant="PLSIM").tolist() == types
     both = experiments.Stored("misalignment").class_differences("audio", "PLSIM", "PLSIM")
     assert all(each == (0, 0, 0) for each in both)
+
+
+def test_draws_are_data_sets_of_their_own():
+    book, same, other = (experiments.drawn(**c) for c in ({}, {"draw": 0}, {"draw": 2}))
+    assert book.fingerprint() == same.fingerprint() != other.fingerprint()
+    assert other.fingerprint() == simulate(SimulationConfig(seed=2)).fingerprint()
+
+
+def test_draws_can_take_the_place_of_seeds(monkeypatch, tmp_path):
+    monkeypatch.setattr(experiments, "RESULTS", tmp_path)
+    scores = {"TSAM": {1: 60.0, 2: 64.0}, BASELINE: {1: 61.0, 2: 64.5}}
+    records = [
+        {"variant": name, "draw": n, "seed": 0, "scores": {"s": x}, "best_epoch": 1}
+        for n in (1, 2)
+        for name, by_draw in scores.items()
+        for x in [by_draw[n]]
+    ]
+    experiments.store("draws", {"provenance": {}, "records": records})
+    found = experiments.Stored("draws").ablation(scores, pairs="draw")
+    assert {(r.variant, r.seed): r.scores["s"] for r in found} == {
+        (name, n): x for name, by_draw in scores.items() for n, x in by_draw.items()
+    }
+    assert differences(found, "s")["TSAM"].mean == pytest.approx(-0.75)
 
 
 def test_strengths_are_products_for_the_modality_that_takes():
