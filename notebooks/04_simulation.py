@@ -499,9 +499,8 @@ for index in worst:
 #   tenth is.
 # - One knob turns LLP's misalignment from none to independence. Below LLP's own setting it also
 #   changes how much there is to see.
-# - In one modality's features the other leaves a trace. The visual teacher's errors follow it in
-#   [the chapter before](03_pseudo_labels.ipynb); for the audio teacher that chapter leaves it
-#   open. That is the situation that LINK is made for.
+# - In one modality's features the other leaves a trace. Both teachers' errors follow it in
+#   [the chapter before](03_pseudo_labels.ipynb). That is the situation that LINK is made for.
 # - The difficulty is that of LLP for a plain network, by calibration. What a method gains here is
 #   evidence about the method in this world, and a reason to try it on the real one. It is not a
 #   result on LLP.

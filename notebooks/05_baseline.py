@@ -459,11 +459,11 @@ table
 # - VALOR's audio pipeline is one small matrix and a projection. Its published weights run here as
 #   they are.
 # - On llp-sim (simulated) it is the third outcome: hearing gains from looking at the picture, and
-#   seeing loses more than that from listening. The mean score `type` hides most of it. Three
-#   seeds leave it nearly open whether the look across costs anything in total; eight seeds and a
-#   longer training, in [ablations](10_ablations.ipynb), do not: there it clearly costs.
+#   seeing loses more than that from listening. The mean score `type` hides most of it. After a
+#   longer training, with more seeds and on other draws of the videos, in
+#   [ablations](10_ablations.ipynb), the gain is not shown any more, and the cost is.
 # - On llp-sim (simulated), looking across is also copying: with cross-modal attention the network
-#   claims events in a modality in which they do not happen several times as often as without.
+#   claims events in a modality in which they do not happen far more often than without.
 #   This is the problem that LINK sets out to solve.
 # - A large loss under exchanged inputs is no proof of use. Train without the part, and compare.
 #

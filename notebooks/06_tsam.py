@@ -556,7 +556,7 @@ for what in ("heard only, called seen", "seen only, called heard"):
 #   of its own, added with a learned strength.
 # - Four numbers are two: only the products count, and with equal starts the two of a pair stay
 #   equal.
-# - On llp-sim (simulated) the weights of seconds are nearly the same for every video and do not
+# - On llp-sim (simulated) the weights of seconds are nearly the same for every video and hardly
 #   know the events. The weights of features differ from video to video, by about a hundredth.
 #   Handing either to another video costs nothing worth speaking of.
 # - On llp-sim (simulated) the softmax is nearly even, with or without the scaling, and the
@@ -564,8 +564,9 @@ for what in ("heard only, called seen", "seen only, called heard"):
 #   modality over the whole video. That can say *that* something happens, and not *when*.
 # - On llp-sim (simulated) the trained network leans on this mean heavily and is not the better for
 #   it. Three seeds and few epochs leave much open. The longer training does not: there TSAM costs
-#   points in every score of the list, most in what is seen, and the network copies more events
-#   from one modality to the other than without it.
+#   points in every score of the list but that of what is heard, most in what is seen, and the
+#   network copies more events from one modality to the other than without it. On
+#   [other draws of the videos](10_ablations.ipynb) it costs points, too.
 # - None of this is a law. Features of another length, a longer training, or real data can give the
 #   softmax something to choose from. The chapter measures it for whatever data set it runs on.
 #

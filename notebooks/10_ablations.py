@@ -18,8 +18,8 @@
 #
 # LINK adds three parts to VALOR++, and each has a switch: this chapter compares all eight
 # combinations, over many seeds. It then asks of every part not only whether the mean went up,
-# but whether the difference is larger than what another seed would have done. And it turns the
-# knob that the paper is about: how far sound and picture are apart.
+# but whether the difference is larger than what another seed would have done, or other videos. And
+# it turns the knob that the paper is about: how far sound and picture are apart.
 #
 # ## The design of the experiment
 #
@@ -142,7 +142,7 @@ means(LEVELS[1])
 # ## Against no module, seed by seed
 
 # %% mystnb={"image": {"alt": "Intervals of each combination's difference to no module."}}
-CHOSEN = [f"segment/{score}" for score in KINDS[:3]] + ["event/type"]
+CHOSEN = [f"segment/{score}" for score in KINDS[:4]] + ["event/type"]
 gains = {score: differences(records, score) for score in CHOSEN}
 _ = plots.paired_intervals(gains, f"Minus “{BASELINE}”, {kind}")
 
@@ -211,6 +211,65 @@ for score in CHOSEN:
     together = by_seed(" + ".join(effects[score]), score) - none
     print(f"  {score:22}summed {alone.mean():+5.1f}   together {together.mean():+5.1f}")
     print(f"  {'':22}interaction {interval(together - alone).verdict()}")
+
+# %% [markdown]
+# ## The same on other draws of the data
+#
+# So far every network saw the same videos. An interval over seeds tells what other initial weights
+# and orders would bring, and nothing of what other videos would. So all of it was trained again on
+# further draws of llp-sim, from one seed each. Now two networks on the same draw are a pair, and
+# intervals are over draws. (Both are simulated, whatever the sections above show.)
+
+# %%
+draws = experiments.Stored("draws")
+print(draws)
+NAMES = (VALOR, *experiments.MODULES, *experiments.COMBINATIONS)
+book = experiments.Stored("ablation")
+over_seeds, over_draws = book.ablation(NAMES), draws.ablation(NAMES, pairs="draw")
+anew = {score: module_effects(over_draws, score) for score in CHOSEN}
+print(f"{len(draws.conditions)} draws; effect of a module in points (simulated):")
+print(f"  {'':30}{'one draw, over seeds':24}over draws")
+for score in CHOSEN:
+    for module, effect in module_effects(over_seeds, score).items():
+        print(f"  {score:22}{module:8}{effect!s:24}{anew[score][module].verdict()}")
+
+# %% mystnb={"image": {"alt": "Intervals over draws of the effect of TSAM, S-LOSS and PLSIM."}}
+_ = plots.paired_intervals(anew, "Effect of a module, over draws (simulated data)")
+
+# %% [markdown]
+# *As the figure before, and each pair of networks on videos of its own.*
+#
+# How much of it is the draw? The spread of a combination's difference to no module over seeds
+# holds what training does by chance. That over draws holds this and what videos do.
+
+
+# %%
+def spread(stored_results, name, score="segment/type"):
+    both = [stored_results.values(score, variant=each) for each in (name, BASELINE)]
+    return np.std(both[0] - both[1], ddof=1)
+
+
+print("standard deviation of the difference, segment/type, points (simulated):")
+print(f"  {'':24}seeds  draws")
+for name in NAMES:
+    if name != BASELINE:
+        print(f"  {name:24}{spread(book, name):5.1f}  {spread(draws, name):5.1f}")
+
+# %% [markdown]
+# And what is not one of LINK's switches: the uni-modal terms, cross-modal attention against the
+# control that looks at its own modality, and PLSIM against the one without words.
+
+# %%
+PAIRS = {
+    "uni-modal terms": (BASELINE, VALOR),
+    "cross-modal attention": (BASELINE, experiments.UNCROSSED),
+    "PLSIM's words": ("PLSIM", experiments.WORDLESS),
+}
+print("points, over draws (simulated):")
+for name, (with_it, without) in PAIRS.items():
+    for score in CHOSEN:
+        both = [draws.values(score, variant=variant) for variant in (with_it, without)]
+        print(f"  {name:24}{score:22}{interval(both[0] - both[1]).verdict()}")
 
 # %% [markdown]
 # ## Class by class
@@ -442,39 +501,44 @@ for condition in noise.conditions:
 #
 # All of this is about small networks on llp-sim, which is simulated. It is no verdict on LLP.
 #
-# - Where training has settled, no module of LINK raises the type score here. TSAM lowers it,
-#   mostly in what is seen; S-LOSS leaves it as it is; PLSIM lowers what is seen, and what it may
-#   add in what is heard is just not told from none. After few epochs the picture is another one,
-#   for modules change how fast training goes: [S-LOSS](07_s_loss.ipynb) and
-#   [PLSIM](08_plsim.ipynb) show their differences early and late. An ablation that stops early, or
-#   reports one seed, may show the opposite.
-# - **S-LOSS helps in one thing, and it is the one that it is for**: what is heard and seen at
-#   once. The gain is of less than a point, and is not owed to the weight
-#   ([S-LOSS](07_s_loss.ipynb)).
-# - Whether the modules add up: their interaction is told from none in none of the scores above.
-# - The uni-modal terms raise the audio score and lower the visual one. A comparison of LINK with
-#   VALOR++ that leaves them out of sight would credit the modules with the former.
+# - Where training has settled, no module of LINK raises the type score here, and all three lower
+#   it: over seeds, and over other draws of the videos. TSAM costs most, above all in what is seen.
+#   After few epochs the picture is another one, for modules change how fast training goes:
+#   [S-LOSS](07_s_loss.ipynb) and [PLSIM](08_plsim.ipynb) show their differences early and late. An
+#   ablation that stops early, or reports one seed, may show the opposite.
+# - S-LOSS is for what is heard and seen at once. There its effect is told from none neither over
+#   seeds nor over draws.
+# - **One draw of the data is one sample.** A combination's difference to none mostly spreads more
+#   over draws than over seeds. Most verdicts are the same both ways, and not all: what TSAM costs
+#   in what is heard shows over seeds, and over draws it does not. Intervals over seeds alone are
+#   narrower than what is known.
+# - The modules do not add up. Together they cost less than the sum of what each costs alone, in
+#   all of the scores above but that of what is heard.
+# - The uni-modal terms raise the audio score and, over draws, lower the visual one. A comparison
+#   of LINK with VALOR++ that leaves them out of sight would credit the modules with the former.
 # - **Misalignment matters most for what is older than LINK.** In the type score, cross-modal
 #   attention is worth nothing where sound and picture agree, and it costs more the farther they
-#   are apart, up to LLP's misalignment, and no less beyond it, above all in what is seen. As soon
-#   as they are apart at all, a network that simply looks at its own modality beats every variant.
+#   are apart, and beyond LLP's misalignment no less. What is heard and seen at once gains from it
+#   where they agree and loses most where they do not. As soon as they are apart at all, a network
+#   that simply looks at its own modality beats every variant. On other draws of videos as
+#   misaligned as LLP's it costs as much.
 # - LINK's answer to misalignment is that the network learns how far to trust the other modality.
-#   Its learned strengths hardly depend on the knob: the largest change is of a few hundredths.
-#   TSAM alone takes more of the other modality than at its start under every setting, also where
-#   sound and picture are independent; with all modules, what is seen takes a little less. Perhaps
-#   weak labels say too little about time to teach them; nothing here tests that. A strength alone
-#   is not trust either, since what it multiplies can grow or shrink.
-# - Copying, which LINK is to prevent, is where two of its modules do what they are meant to: with
-#   S-LOSS or with PLSIM alone the network claims fewer events in a modality in which they do not
-#   happen, both ways round; for what is only seen, PLSIM's layers do so without a word. TSAM does
-#   the opposite, and with all three at once neither is shown. Fewer copies did not make a better
-#   type score here.
+#   Its learned strengths depend on the knob by less than a tenth, and the largest change is the
+#   wrong way: with TSAM alone, what is seen takes *more* of a sound that is independent of it.
+#   TSAM alone takes more of the other modality than at its start under every setting; with all
+#   modules, what is seen takes a little less. Perhaps weak labels say too little about time to
+#   teach them; nothing here tests that. A strength alone is not trust either, since what it
+#   multiplies can grow or shrink.
+# - Copying is what LINK is to prevent. With S-LOSS or with PLSIM alone the network hears fewer
+#   events that are only seen; PLSIM's layers do so without a word. That it sees fewer events that
+#   are only heard is not shown. TSAM does the opposite, both ways round, and with all three at
+#   once more of what is only heard is claimed to be seen. Fewer copies did not make a better type
+#   score here.
 # - Noise changes that for cross-modal attention: where sound and picture agree, it is worth the
-#   more the poorer a segment's own features are, and in sound it pays even at LLP's misalignment.
-#   It does not change it for LINK: TSAM's cost may shrink with noise, and no gain takes its place.
-#   So under no condition tried here does a module raise the type score once training has settled.
-#   After few epochs PLSIM does, here and where sound and picture agree
-#   ([AVE](14_another_data_set.ipynb)).
+#   more the poorer a segment's own features are. It does not change it for LINK: TSAM's cost may
+#   shrink with noise, and no gain takes its place. So under no condition tried here does a module
+#   raise the type score once training has settled. After few epochs PLSIM does, here and where
+#   sound and picture agree ([AVE](14_another_data_set.ipynb)).
 # - Why could LLP be different? Real sound and picture share more than llp-sim's
 #   [scene and trace](04_simulation.ipynb), real teachers know things that the features do not
 #   show, and a training set many times as large leaves less to overfit. The same cells answer that
@@ -484,9 +548,9 @@ for condition in noise.conditions:
 #
 # ## Where paper and book differ
 #
-# - The paper reports one figure a row; the book reports intervals over seeds and pairs the rows.
-#   They are intervals over initial weights, orders and dropout, not over videos: another draw of
-#   the data set could shift them all.
+# - The paper reports one figure a row; the book reports intervals and pairs the rows. Intervals
+#   over seeds are over initial weights, orders and dropout, and not over videos. Only those over
+#   draws hold both.
 # - The uni-modal terms are held on in all eight rows and measured apart. In the paper's sum they
 #   come with the method.
 # - In the paper every module helps on LLP ([published results](../book/published_results.md)). The

@@ -488,8 +488,8 @@ _ = plots.class_intervals(dataset.classes, panels)
 # *A class with a long line has few test videos. Do not rank classes whose lines overlap. A class
 # at 0 without a line was never found, in no resample either. That is no certainty: what another
 # seed would change is not in these intervals, and can be far more. In the stored runs of
-# [ablations](10_ablations.ipynb), which train longer, every seed finds some of Baby laughter, and
-# how much differs widely (simulated).*
+# [ablations](10_ablations.ipynb), which train longer, every seed finds some of Baby laughter
+# (simulated).*
 #
 # ### Why are some classes hard?
 #
@@ -659,25 +659,27 @@ draw_example("wrong extent")
 #   know next to nothing of what is only seen, until TSAM. Behind it a linear probe names the class
 #   in more than half of the seconds, though TSAM's attention is even: the mean over the other
 #   modality is enough to say *what*. It is not enough to say *when*. Nor does it take TSAM: at
-#   the encoder's output, audio features of the networks without modules know more of it.
+#   the encoder's output, audio features of the networks without modules know about as much of it.
 # - **Time can get lost.** On llp-sim (simulated) and after few epochs, the encoder makes it easier
 #   to tell from the sound whether anything happens now, and harder to tell it from the picture,
 #   and harder with LINK's modules than without. Which of them does it this chapter does not tell.
 # - **It is too sure of what it claims.** On llp-sim (simulated), in one seed's network, less of
 #   its claims comes true than it says, by the printed shares more so for pictures than for sounds.
-#   Sounds to which it gives about one half come true as often as it says, or more often. The
-#   errors against the truth and against the teachers' targets are not told apart.
-# - **Classes are hard where the teacher is weak**, on llp-sim (simulated), in one seed's network.
-#   That they are hard where training videos are few is not shown; over so few classes only a
-#   strong relation would be. Most intervals overlap, so there is no ranking of classes to be had.
-# - **Extent is most of the mistakes in sounds, presence is as much in pictures.** On llp-sim
-#   (simulated) wrong extents are the most frequent single mistake in both. With the other's
-#   extents they are most of the mistakes in sounds and in sum; in pictures, missed, invented and
-#   copied events together are slightly more. Missed and copied events cost more seconds each.
-# - **LINK mends one kind and makes more of another.** On llp-sim (simulated) and after few epochs
-#   it misses less of what is heard than the same network without modules, and makes more wrong
-#   extents in pictures. That it copies less cannot be shown. What looks like the other modality's
-#   extent is nearly always the whole video, so it may well be a habit and not a copy.
+#   What it gives less than one half comes true nearly as often as it says. The errors against the
+#   truth and against the teachers' targets are not told apart.
+# - **Sounds are hard where training videos are few**, on llp-sim (simulated), in one seed's
+#   network. For pictures, and for the teacher's weakness in either, the correlations point the
+#   same way and are not told from none; over so few classes only a strong relation would be. Most
+#   intervals overlap, so there is no ranking of classes to be had.
+# - **Extent is most of the mistakes in sounds, presence in pictures.** On llp-sim (simulated)
+#   wrong extents are the most frequent single mistake in sounds, and nearly so in pictures. With
+#   the other's extents they are most of the mistakes in sounds and in sum; in pictures, missed,
+#   invented and copied events together are more. Missed and copied events cost more seconds each.
+# - **LINK mends one kind and makes more of others.** On llp-sim (simulated) and after few epochs
+#   it misses less than the same network without modules, of what is heard above all, and is right
+#   more often there. It invents more sounds. That it copies less cannot be shown; in pictures it
+#   rather copies more. What looks like the other modality's extent is nearly always the whole
+#   video, so it may well be a habit and not a copy.
 # - An example shows what a number means and proves nothing. Choose it by a rule, and say the rule.
 #
 # ## Where paper and book differ

@@ -381,11 +381,10 @@ for rule in RULES:
 #   and is high on AVE, because most events last from the first second to the last.
 # - Where sound and picture agree, S-LOSS asks for similarity within the event and says nothing
 #   about time that the labels do not say.
-# - On ave-sim (simulated), after few epochs, PLSIM and all three modules together raise both
-#   scores. TSAM alone and S-LOSS alone are not told from no module. The gain may be one of speed.
+# - On ave-sim (simulated), after few epochs, PLSIM raises LLP's score, and S-LOSS alone lowers
+#   both scores. The rest is not told from no module. The differences may be ones of speed.
 # - Alignment makes new things possible that have nothing to do with LINK: joining the teachers,
-#   and joining the two probabilities. Neither is shown to help. The one decision that is told from
-#   "heard and seen", by a little, is "heard", which joins nothing.
+#   and joining the two probabilities. Neither is shown to help.
 # - Three seeds show only large differences, and all this is simulated.
 #
 # ## Where paper and book differ
