@@ -80,7 +80,7 @@ def test_data_may_lack_what_the_network_does_not_read(missing, switches):
 
 def test_the_weights_are_those_of_each_network_s_best_epoch():
     fits = fit_stack(DATASET, tiny_network(dropout=0.1), FAST, range(5))
-    assert len({fitted.best_epoch for fitted in fits}) > 2
+    assert len({fitted.best_epoch for fitted in fits}) > 1
     for fitted in fits:
         assert fitted.best_epoch == best_epoch(fitted.history)
         best = fitted.history[fitted.best_epoch - 1]["val"]
