@@ -150,7 +150,7 @@ class Dataset:
     Attributes
     ----------
     name
-        How reports call it.
+        What reports call it.
     simulated
         True where no recording stands behind the numbers.
     classes

@@ -189,8 +189,10 @@ def _describe_media(header: ET.Element, url: str) -> None:
 
 
 class Format(NamedTuple):
-    suffix: str
-    render: Callable[[ParsedVideo], str]
+    """One form in which `write` writes a parsed video."""
+
+    suffix: str  #: what its files' names end with
+    render: Callable[[ParsedVideo], str]  #: makes a file's text
 
 
 #: What `write` writes, by the name that a caller gives.

@@ -7,11 +7,11 @@ import numpy as np
 
 
 class Interval(NamedTuple):
-    """A mean over seeds with the bounds of its confidence interval."""
+    """A mean with the bounds of its confidence interval."""
 
-    mean: float
-    low: float
-    high: float
+    mean: float  #: of what was observed
+    low: float  #: the lower bound
+    high: float  #: the upper bound
 
     @property
     def excludes_zero(self) -> bool:

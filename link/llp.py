@@ -64,9 +64,9 @@ class Skipped:
 class Split:
     """One split: N videos, in the order of its file.
 
-    `names` are the files' own names, `<id>_<start>_<end>`; `weak` is boolean (N, C), the labels
-    of each whole video. `audio` and `visual` are boolean (N, T, C), what is heard and seen in
-    each one-second segment; the training split has neither.
+    `names` are the files' own names, ``<id>_<start>_<end>``; `weak` is boolean (N, C), the labels
+    of each whole video. `audio` and `visual` are boolean (N, T, C), what is heard and seen in each
+    one-second segment; the training split has neither.
     """
 
     names: tuple[str, ...]
@@ -95,7 +95,7 @@ class LLP:
 
 
 def video_id(name: str) -> str:
-    """The 11-character identifier in a name `<id>_<start>_<end>`.
+    """The 11-character identifier in a name ``<id>_<start>_<end>``.
 
     Published feature folders name their files by it; it is unique over all of LLP. Raises
     ValueError where `name` has another form.

@@ -12,7 +12,9 @@ The kinds follow the two things that a parser must tell apart, modality and time
 
 import numpy as np
 
+#: The kinds of answers, in the order of their numbers.
 KINDS = ("right", "missed", "invented", "copied", "other's extent", "wrong extent")
+#: The kinds that are mistakes.
 MISTAKES = KINDS[1:]
 
 

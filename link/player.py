@@ -31,7 +31,7 @@ ABSENT = {
 
 
 def to_html(video: ParsedVideo, url: str | None = None) -> str:
-    """The page of a parsed video; ``url`` in place of the video's own, and "" for no video."""
+    """The page of a parsed video; ``url`` in place of the video's own, and ``""`` for no video."""
     url = video.url if url is None else url
     template, style, script = (
         resources.files("link").joinpath(f"player.{suffix}").read_text(encoding="utf-8")

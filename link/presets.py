@@ -49,9 +49,10 @@ def open_dataset(
         ``llp-sim``: simulated as the book has it. ``llp``: the store of the real features at its
         usual place. Otherwise a folder: a store, or one in the layout of the published VALOR
         features, which is read into memory.
-    annotations, skip_bad, on_progress
-        For published features (`link.valor_folders`): the folder of LLP's annotation files, if it
-        is another one.
+    annotations
+        For published features: the folder of LLP's annotation files, if it is another one.
+    skip_bad, on_progress
+        For published features, as `link.valor_folders.read_valor_folders` takes them.
 
     Raises
     ------

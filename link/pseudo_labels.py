@@ -72,6 +72,7 @@ VISUAL_CAPTIONS = tuple(
         "hands clapping",
     )
 )
+#: VALOR's captions for CLAP, class by class.
 AUDIO_CAPTIONS = tuple(
     f"This is a sound of {name}"
     for name in (
@@ -103,12 +104,13 @@ AUDIO_CAPTIONS = tuple(
     )
 )
 
-#: VALOR's thresholds on CLIP's and on CLAP's logits, class by class.
+#: VALOR's thresholds on CLIP's logits, class by class.
 VISUAL_THRESHOLDS = np.array(
     [20, 15, 18, 14, 15, 18, 18, 15, 15, 15, 15, 18, 15]
     + [15, 15, 15, 15, 15, 15, 16, 14, 15, 15, 15, 18],
     dtype=np.float32,
 )
+#: VALOR's thresholds on CLAP's logits, class by class.
 AUDIO_THRESHOLDS = np.array(
     [0, 0, 1, 4, 6, -2, 4, 4, 2, 2, 2, 1, 2, 3, 0, 2, 2, 2, 0, 2, -1, 2, 3, 3, 0],
     dtype=np.float32,

@@ -33,14 +33,14 @@ MEDIA_SUFFIX = re.compile(
 class Opened(NamedTuple):
     """A video begins: what is in its file, and how many windows there are to come."""
 
-    info: MediaInfo
-    windows: int
+    info: MediaInfo  #: what the container says
+    windows: int  #: how many there are to come
 
 
 class Ended(NamedTuple):
     """All windows of a video have been read, or there is an error in place of the rest."""
 
-    error: str | None = None
+    error: str | None = None  #: why the rest could not be read
 
 
 Step = Opened | Clip | Ended

@@ -26,7 +26,8 @@
 # package, so the chapter needs no other file.
 
 # %%
-import inspect
+from link.notebook import source
+
 import textwrap
 
 import numpy as np
@@ -112,7 +113,7 @@ _ = plots.parsing(video, "A made-up video")
 # 1 to 0, so two barks with a silent second between them are two events.
 
 # %%
-print(inspect.getsource(runs))
+source(runs)
 
 # %%
 back = video.events()

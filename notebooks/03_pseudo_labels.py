@@ -198,7 +198,8 @@ _ = plots.pseudo_label_quality(dataset.classes, panels)
 
 # %% [markdown]
 # *How targets err, class by class. A teacher fails for some classes more than for others, and the
-# two not for the same ones. In llp-sim that is built in: the error of each text is drawn apart.*
+# two not for the same ones. In llp-sim that is built in: the error of each text is drawn apart.
+# Where only a square shows, a dot lies beneath it.*
 #
 # ## What the filter cannot remove
 #

@@ -361,8 +361,8 @@ _ = plots.parsing(answers["annotated"], f"Annotated: test video {index} ({kind})
 _ = plots.parsing(answers["predicted"], f"Predicted: test video {index} ({kind})")
 
 # %% [markdown]
-# *One video is no evidence. It shows what errors look like: seconds that are claimed and in which
-# nothing happens, a start or an end that is off.*
+# *One video is no evidence. It shows what errors look like: a sound that is missed altogether, a
+# second that is claimed and in which nothing happens, a start or an end that is off.*
 #
 # ## Experiment: is cross-modal attention of any use?
 #
@@ -411,7 +411,7 @@ own_only = [fitted.scores["test"] for fitted in without_crossing]
 
 
 def loss_of(variant):
-    """By score: what is lost, in points, when the variant takes the place of the plain HAN."""
+    """By score: the change, in points, when the variant takes the place of the plain HAN."""
     return {
         score.replace("_", "-"): interval(
             [a[score] - b[score] for a, b in zip(variant, plain, strict=True)]

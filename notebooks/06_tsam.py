@@ -471,8 +471,9 @@ by_group = {
 _ = plots.paired_intervals(by_group, f"TSAM against no module, {kind} data")
 
 # %% [markdown]
-# *Paired by seed; intervals are Student's $t$ at 95 %. Blue intervals leave zero out. There are
-# fifteen of them, and some may do so by chance: one in twenty of independent ones would.*
+# *Paired by seed; intervals are Student's $t$ at 95 %. A blue interval leaves zero out, a grey one
+# holds it. There are fifteen intervals, and if TSAM did nothing, one in twenty of independent ones
+# would still be blue.*
 #
 # One score was chosen beforehand to decide: `segment/type`, by which training also selects its
 # epoch.
@@ -519,9 +520,6 @@ for part, change in changes.items():
 
 # %% [markdown]
 # A part that may as well look at another video is not needed.
-#
-# With three seeds, an interval that leaves zero out by a tenth of a point is no firm result:
-# another order of rounding in training can turn its verdict.
 #
 # ### Is it a matter of time?
 #

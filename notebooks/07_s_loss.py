@@ -571,9 +571,8 @@ print(settled.repeat("S-LOSS", BASELINE, "segment/type"), "(simulated)")
 #   in every score of the list, that of what is heard and seen at once included, which is what it
 #   is about. The plain squared error costs less, and not in every score; the variant that keeps
 #   its weight costs most.
-#   [Other draws of the videos](10_ablations.ipynb) agree on what is heard and on what is seen, and
-#   leave open what is heard and seen at once. With S-LOSS the network hears fewer events that are
-#   only seen.
+#   On [other draws of the videos](10_ablations.ipynb), too, S-LOSS alone costs points in all of
+#   these scores. With it the network hears fewer events that are only seen.
 # - A guess at the cause of the cost in short training, which nobody has measured here: S-LOSS
 #   competes for the same features while they are learned. All this is about a small network in a
 #   simulated world. It is no verdict on LLP.

@@ -464,10 +464,11 @@ _ = plots.curves({"Validation split (simulated)": curves}, "epoch", "segment-lev
 # And how large is the leak in these networks?
 
 # %%
-print("points of segment-level F, fed targets minus fed priors, settled (simulated):")
+lines = ["points of segment-level F, fed targets minus fed priors, settled (simulated):"]
 for score in (f"segment/{name}" for name in SCORES):
     told = [r["leak"][score] - r["scores"][score] for r in settled.where(variant="PLSIM")]
-    print(f"  {score:22s}{interval(told).verdict()}")
+    lines.append(f"  {score:22s}{interval(told).verdict()}")
+print("\n".join(lines))
 
 # %% [markdown]
 # ### With better and worse teachers
@@ -606,16 +607,17 @@ for modality, matrix in shifts.items():
 # - A check by shuffled labels takes a few lines and tells an honest input from a leaking one. Run
 #   it on any method whose inputs come from somewhere else.
 # - The leak has a size that can be measured. On llp-sim (simulated) it is small. Feeding targets
-#   to honest networks is told from zero, with the chapter's own seeds and in the settled runs, and
-#   with all but the worst teachers. The mistake made throughout is not, with three seeds. A small
-#   leak is still a leak: methods are published for differences of a similar size ([published
-#   results](../book/published_results.md)).
+#   to honest networks is told from zero, with the chapter's own seeds and in the settled runs;
+#   over the levels of teachers, with all but the two worst. The mistake made throughout is not,
+#   with three seeds. A small leak is still a leak: methods are published for differences of a
+#   similar size ([published results](../book/published_results.md)).
 # - A switch is not a control. Turning PLSIM off removes its layers along with its words; only the
 #   wordless variant tells the two apart. An ablation without it would credit the teachers with
 #   whatever the layers do.
 # - Is it the words? On llp-sim (simulated) that is not shown. The line "PLSIM minus wordless" of
 #   the verdict holds zero, and few words do most for their own class. The network does read them:
-#   with another video's it is worse, by less than a point. It would be as good without.
+#   with another video's it is worse, by less than a point. A network trained without any is not
+#   told from it in this score.
 # - A head start is not a gain. On llp-sim (simulated) PLSIM leads after few epochs, in audio above
 #   all; where training has settled, that lead is gone and it costs points in what is seen and in
 #   type, by the intervals above. No better or worse teacher turns this into a gain there. In these

@@ -259,8 +259,8 @@ for name, values in gains.items():
 # the hardware has it ([speed](../book/speed.md)). Rounding changes a training's course as another
 # seed does, and a single pair of runs differs by more than the question allows. So
 # `make experiments` trains a network with VALOR++'s switches, of the book's size, from many seeds,
-# each both ways, on llp-sim. The question is whether the mean change lies within 0.3 points, which
-# is less than anyone reports as an effect.
+# each both ways, on llp-sim. The question is whether the mean change lies within 0.3 points, about
+# the smallest difference that is published as one.
 
 # %%
 stored = experiments.Stored("precision")
@@ -282,8 +282,8 @@ for score in ("segment/audio", "segment/visual", SCORE, "event/type"):
 # - Peeking at the test split can gain as much as the largest number printed above, for nothing.
 #   Differences between methods that are no larger should be doubted where it is not said how the
 #   epoch was chosen.
-# - Counting in bfloat16 moves scores by less than another seed does; whether by less than the
-#   limit asked for is said above, score by score, for a small network on simulated data.
+# - Counting in bfloat16 moves the mean of a score by little; whether by less than the limit asked
+#   for is said above, score by score, for a small network on simulated data.
 #
 # ## Where paper and book differ
 #

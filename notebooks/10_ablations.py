@@ -41,8 +41,8 @@
 #
 # :::{important}
 # Every score and figure below is **simulated**, from [llp-sim](04_simulation.ipynb), unless
-# `LINK_DATASET` names another data set. The sections on single classes, on misalignment and on
-# noise are always llp-sim: real videos have no such knobs.
+# `LINK_DATASET` names another data set. The sections on other draws, on single classes, on
+# misalignment and on noise are always llp-sim.
 # :::
 
 # %%
@@ -164,8 +164,8 @@ for name in variants(network):
         print(f"  {name:23}{np.corrcoef(by_seed(name), by_seed(BASELINE))[0, 1]:+.2f}")
 
 # %% [markdown]
-# Where it is near zero, or below, the seeds are as good as unpaired, and the intervals are as wide
-# as they would be without pairing.
+# Where it is near zero, the intervals are as wide as they would be without pairing, and where it
+# is below, wider. With so few seeds a correlation is itself uncertain.
 
 # %% [markdown]
 # ## The effect of each module
@@ -217,8 +217,8 @@ for score in CHOSEN:
 #
 # So far every network saw the same videos. An interval over seeds tells what other initial weights
 # and orders would bring, and nothing of what other videos would. So all of it was trained again on
-# further draws of llp-sim, from one seed each. Now two networks on the same draw are a pair, and
-# intervals are over draws. (Both are simulated, whatever the sections above show.)
+# further draws of llp-sim, always from the same seed. Now two networks on the same draw are a
+# pair, and intervals are over draws.
 
 # %%
 draws = experiments.Stored("draws")
@@ -240,7 +240,8 @@ _ = plots.paired_intervals(anew, "Effect of a module, over draws (simulated data
 # *As the figure before, and each pair of networks on videos of its own.*
 #
 # How much of it is the draw? The spread of a combination's difference to no module over seeds
-# holds what training does by chance. That over draws holds this and what videos do.
+# holds what training does by chance. That over draws holds what other videos do, and of chance in
+# training as much as other videos change its course.
 
 
 # %%
@@ -256,20 +257,29 @@ for name in NAMES:
         print(f"  {name:24}{spread(book, name):5.1f}  {spread(draws, name):5.1f}")
 
 # %% [markdown]
-# And what is not one of LINK's switches: the uni-modal terms, cross-modal attention against the
-# control that looks at its own modality, and PLSIM against the one without words.
+# And pair by pair: each module alone and all of them against none, and what is not one of LINK's
+# switches. That is the uni-modal terms, cross-modal attention against the control that looks at
+# its own modality, and PLSIM against the one without words.
 
 # %%
 PAIRS = {
+    **{f"{name} alone": (name, BASELINE) for name in ("TSAM", "S-LOSS", "PLSIM")},
+    "all three": (LINK, BASELINE),
     "uni-modal terms": (BASELINE, VALOR),
     "cross-modal attention": (BASELINE, experiments.UNCROSSED),
     "PLSIM's words": ("PLSIM", experiments.WORDLESS),
 }
-print("points, over draws (simulated):")
-for name, (with_it, without) in PAIRS.items():
-    for score in CHOSEN:
-        both = [draws.values(score, variant=variant) for variant in (with_it, without)]
-        print(f"  {name:24}{score:22}{interval(both[0] - both[1]).verdict()}")
+
+
+def over_draws_of(with_it, without, score):
+    both = [draws.values(score, variant=variant) for variant in (with_it, without)]
+    return str(interval(both[0] - both[1]))
+
+
+rows = {
+    name: {score: over_draws_of(*pair, score) for score in CHOSEN} for name, pair in PAIRS.items()
+}
+pd.DataFrame(rows).T.rename_axis("points, over draws (simulated)")
 
 # %% [markdown]
 # ## Class by class
@@ -299,8 +309,8 @@ for modality, intervals in by_class.items():
     better = sum(each.low > 0 for each in intervals)
     worse = sum(each.high < 0 for each in intervals)
     print(
-        f"{modality} (simulated): {better} classes better, {worse} worse, "
-        f"{len(intervals) - better - worse} not told from none"
+        f"{modality} (simulated): better in {better} classes, worse in {worse}, "
+        f"not told from none in {len(intervals) - better - worse}"
     )
 print(f"by chance alone, one in twenty: {len(intervals) / 20:.1f} of {len(intervals)}")
 
@@ -502,26 +512,29 @@ for condition in noise.conditions:
 # All of this is about small networks on llp-sim, which is simulated. It is no verdict on LLP.
 #
 # - Where training has settled, no module of LINK raises the type score here, and all three lower
-#   it: over seeds, and over other draws of the videos. TSAM costs most, above all in what is seen.
-#   After few epochs the picture is another one, for modules change how fast training goes:
+#   it: over seeds, and over other draws of the videos. Second by second TSAM costs most, above all
+#   in what is seen; by whole events PLSIM costs no less, and there its words do. After few epochs
+#   the picture is another one, for modules change how fast training goes:
 #   [S-LOSS](07_s_loss.ipynb) and [PLSIM](08_plsim.ipynb) show their differences early and late. An
 #   ablation that stops early, or reports one seed, may show the opposite.
-# - S-LOSS is for what is heard and seen at once. There its effect is told from none neither over
-#   seeds nor over draws.
+# - S-LOSS is for what is heard and seen at once. Alone it lowers that score, too, over seeds and
+#   over draws. Averaged over the settings of the other modules, its effect there is not told from
+#   none.
 # - **One draw of the data is one sample.** A combination's difference to none mostly spreads more
 #   over draws than over seeds. Most verdicts are the same both ways, and not all: what TSAM costs
-#   in what is heard shows over seeds, and over draws it does not. Intervals over seeds alone are
-#   narrower than what is known.
+#   in what is heard shows over seeds alone, and what PLSIM costs in what is heard and seen at once
+#   over draws alone. An interval over seeds speaks of one set of videos, and not of others.
 # - The modules do not add up. Together they cost less than the sum of what each costs alone, in
 #   all of the scores above but that of what is heard.
 # - The uni-modal terms raise the audio score and, over draws, lower the visual one. A comparison
 #   of LINK with VALOR++ that leaves them out of sight would credit the modules with the former.
 # - **Misalignment matters most for what is older than LINK.** In the type score, cross-modal
-#   attention is worth nothing where sound and picture agree, and it costs more the farther they
-#   are apart, and beyond LLP's misalignment no less. What is heard and seen at once gains from it
-#   where they agree and loses most where they do not. As soon as they are apart at all, a network
-#   that simply looks at its own modality beats every variant. On other draws of videos as
-#   misaligned as LLP's it costs as much.
+#   attention is worth nothing where sound and picture agree, for what is heard gains and what is
+#   seen loses, and it costs more the farther they are apart, and beyond LLP's misalignment no
+#   less. What is heard and seen at once gains from it where they agree, and loses some five points
+#   where they are farthest apart. As soon as they are apart at all, a network that simply looks at
+#   its own modality beats every variant. On other draws of videos as misaligned as LLP's,
+#   cross-modal attention costs no less.
 # - LINK's answer to misalignment is that the network learns how far to trust the other modality.
 #   Its learned strengths depend on the knob by less than a tenth, and the largest change is the
 #   wrong way: with TSAM alone, what is seen takes *more* of a sound that is independent of it.
@@ -549,11 +562,12 @@ for condition in noise.conditions:
 # ## Where paper and book differ
 #
 # - The paper reports one figure a row; the book reports intervals and pairs the rows. Intervals
-#   over seeds are over initial weights, orders and dropout, and not over videos. Only those over
-#   draws hold both.
+#   over seeds are over initial weights, orders and dropout, and not over videos; those over draws
+#   are over videos, from one seed.
 # - The uni-modal terms are held on in all eight rows and measured apart. In the paper's sum they
 #   come with the method.
-# - In the paper every module helps on LLP ([published results](../book/published_results.md)). The
+# - In the paper, by the summary at hand, every module helps on LLP;
+#   [published results](../book/published_results.md) have the whole of LINK. The
 #   book cannot contradict that from simulated videos, and does not confirm it.
 # - These are results on simulated videos as long as `LINK_DATASET` does not name real features:
 #   a network of the book's size. More on this in

@@ -650,11 +650,12 @@ draw_example("wrong extent")
 #
 # ## What we learned
 #
-# - **Attention hardly chooses.** On llp-sim (simulated) the weights are near an even share in all
-#   three places, sharpest where what is seen looks at what is heard, and what is preferred in the
-#   encoder is mostly preferred by every second of the video alike. TSAM's softmax knows the event
-#   by a few hundredths of a point. The encoder's mean is largest where what is seen looks at what
-#   is heard, but three seeds do not agree, and the interval holds zero.
+# - **Attention hardly chooses.** On llp-sim (simulated) the weights are near an even share, but
+#   for the encoder's cross-modal attention of what is seen to what is heard, whose largest is half
+#   as much again. What is preferred in the encoder is mostly preferred by every second of the
+#   video alike. TSAM's softmax knows the event by a few hundredths of a point, the encoder's
+#   self-attention by about a point in what is heard. Its cross-modal attention is not shown to
+#   know it: three seeds do not agree.
 # - **What is carried across is carried without choosing.** On llp-sim (simulated) audio features
 #   know next to nothing of what is only seen, until TSAM. Behind it a linear probe names the class
 #   in more than half of the seconds, though TSAM's attention is even: the mean over the other
@@ -665,8 +666,8 @@ draw_example("wrong extent")
 #   and harder with LINK's modules than without. Which of them does it this chapter does not tell.
 # - **It is too sure of what it claims.** On llp-sim (simulated), in one seed's network, less of
 #   its claims comes true than it says, by the printed shares more so for pictures than for sounds.
-#   What it gives less than one half comes true nearly as often as it says. The errors against the
-#   truth and against the teachers' targets are not told apart.
+#   What it gives less than one half lies nearer to the line, mostly below it, too. The errors
+#   against the truth and against the teachers' targets are not told apart.
 # - **Sounds are hard where training videos are few**, on llp-sim (simulated), in one seed's
 #   network. For pictures, and for the teacher's weakness in either, the correlations point the
 #   same way and are not told from none; over so few classes only a strong relation would be. Most
@@ -677,9 +678,9 @@ draw_example("wrong extent")
 #   invented and copied events together are more. Missed and copied events cost more seconds each.
 # - **LINK mends one kind and makes more of others.** On llp-sim (simulated) and after few epochs
 #   it misses less than the same network without modules, of what is heard above all, and is right
-#   more often there. It invents more sounds. That it copies less cannot be shown; in pictures it
-#   rather copies more. What looks like the other modality's extent is nearly always the whole
-#   video, so it may well be a habit and not a copy.
+#   more often there. It invents more sounds, and gives more of them the other's extent. That it
+#   copies less cannot be shown; in pictures it rather copies more. What looks like the other
+#   modality's extent is nearly always the whole video, so it may well be a habit and not a copy.
 # - An example shows what a number means and proves nothing. Choose it by a rule, and say the rule.
 #
 # ## Where paper and book differ

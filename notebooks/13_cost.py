@@ -134,7 +134,7 @@ print("\n".join(lines))
 #
 # The formula below was written from the equations, not from the code. With $T$ segments, width
 # $d$, $L$ layers, feed-forward width $F$, $C$ classes, inputs of widths $D_a, D_v, D_m$, text
-# features of widths $E_a, E_v$, and half as many hidden units as segments in the MLP of TSAM:
+# features of widths $E_a$ and $E_v$, and half as many hidden units as segments in the MLP of TSAM:
 #
 # $$
 # \begin{aligned}

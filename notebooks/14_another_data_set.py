@@ -203,7 +203,7 @@ print(f"the true class in every segment: {segment_accuracy(everywhere, truth):.1
 # class a video and both aligned, the overlap is 1 between any two segments of the event, nothing
 # between event and background, and undefined between background and background. So S-LOSS pulls
 # *all* segments of the event together, and knows no more of time than the labels do. What the
-# teachers make of it is less clean:
+# teachers make of it is not quite that:
 
 # %%
 mixed = np.flatnonzero(~test.audio_truth.any(axis=2).all(axis=1))
@@ -228,8 +228,9 @@ _ = plots.heat_maps(r, *axes, reach=1.0, one_sided=True)
 
 # %% [markdown]
 # *The overlap $r_{ij}$ of one simulated video's labels; grey where neither has any. By the truth
-# it is a block: the seconds of the event, with each other. Where the right panel has turned grey,
-# S-LOSS asks for nothing; where it differs otherwise, it asks for something wrong.*
+# it is a block: the seconds of the event, with each other. Where the panels differ,
+# S-LOSS asks for what the truth does not ask for, or, where only the right one is grey, for
+# nothing.*
 #
 # **TSAM** lets a segment take from the other modality what resembles it. When sound and picture
 # agree, the best that it could do is to look at the event from within the event.

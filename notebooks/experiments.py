@@ -295,9 +295,10 @@ class Stored:
         """Two lines that say where the numbers come from."""
         p, machine = self.provenance, self.provenance["versions"]
         code = p["commit"][:10] + p["commit"][40:]
+        seeds = "1 seed" if len(p["seeds"]) == 1 else f"{len(p['seeds'])} seeds"
         return (
             f"stored results of `make experiments`, {p['data']}: {len(self.records)} networks, "
-            f"{p['training']['epochs']} epochs, {len(p['seeds'])} seeds each\n"
+            f"{p['training']['epochs']} epochs, {seeds} each\n"
             f"commit {code}, {p['when']}, torch {machine['torch']}, "
             f"{p['jobs']} jobs of one thread, {p['minutes']} minutes"
         )
