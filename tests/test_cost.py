@@ -158,7 +158,7 @@ def test_every_part_takes_time(training):
 
 
 def test_products_are_a_larger_share_of_a_wider_network():
-    wide = replace(SMALL, hidden=128, feed_forward=512)
+    wide = replace(SMALL, hidden=384, feed_forward=1536)
     shares = [product_share(Trial.make(config, 16, TEXTS), 3) for config in (SMALL, wide)]
     assert 0 < shares[0] < shares[1] < 1
 
