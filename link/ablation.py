@@ -3,7 +3,7 @@
 Every combination is trained with the same seeds, so that two of them are compared seed by seed:
 the interval of a paired difference leaves out what the seed does to both. The loss's two uni-modal
 terms, which the paper adds and VALOR lacks, are on in all eight; their own effect is the
-difference between the first combination and VALOR.
+difference between the first combination and VALOR++.
 """
 
 import contextlib
@@ -81,7 +81,8 @@ def run_ablation(
         drops.
     jobs
         Trainings at a time, each on one thread, and in a process of its own if there are two or
-        more. The result depends on it as little.
+        more. The result does not depend on it either, but for rounding
+        and for what dropout drops on a GPU.
     on_record
         Called with each result as it comes.
     done

@@ -226,7 +226,7 @@ def known_formats(names: Iterable[str]) -> list[str]:
 def write(
     video: ParsedVideo, folder: str | Path, stem: str, formats: Iterable[str] = ("all",)
 ) -> list[Path]:
-    """Write ``folder``/``stem``.json and so on, and return the paths written.
+    """Write ``folder/stem.json`` and so on, and return the paths written.
 
     The folder is made if it is not there; what was at a path is replaced, once the new file is
     complete. A video that is a file is linked to by its path relative to the folder.

@@ -333,7 +333,7 @@ print(f"CLIP has {sum(p.numel() for p in clip.network.parameters()) / 1e6:,.0f} 
 # %% [markdown]
 # CLAP's audio half has its real size in either case, so its times are real. ViT-L/14 has 428
 # million weights; if the line above says less, then CLIP's time is that of a small stand-in. CLAP
-# fills up every second to ten by repeating it, so ten single seconds cost as much as ten clips. In
+# fills up every second to ten by repeating it, so ten single seconds are the work of ten clips. In
 # `extract`, decoding runs beside the encoders.
 #
 # ## What we learned

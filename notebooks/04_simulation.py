@@ -183,7 +183,7 @@ _ = plots.over_knob(KNOB, panels)
 # there is to find.*
 #
 # The right panel is a warning. Below 1 the knob changes more than the alignment, since an aligned
-# class is always in both modalities: there is more to be seen. Scores at different settings are
+# class is always in both modalities: there is more to be found. Scores at different settings are
 # scores of different tasks. Compare methods at one setting, not one method across settings.
 
 # %% [markdown]
@@ -498,7 +498,7 @@ for index in worst:
 #   modalities and extents the draw is not told apart from the table, and a knob that is off by a
 #   tenth is.
 # - One knob turns LLP's misalignment from none to independence. Below LLP's own setting it also
-#   changes how much there is to see.
+#   changes how much there is to find.
 # - In one modality's features the other leaves a trace. Both teachers' errors follow it in
 #   [the chapter before](03_pseudo_labels.ipynb). That is the situation that LINK is made for.
 # - The difficulty is that of LLP for a plain network, by calibration. What a method gains here is

@@ -323,8 +323,8 @@ for name, values in distributions.items():
 _ = plots.weight_in_training(mus, distributions)
 
 # %% [markdown]
-# *Left: $\mu$ over training; the dashed line is where the weight is 1. Right: the weights of all
-# pairs of the test split (on llp-sim: simulated).*
+# *Left: $\mu$ over training; the dashed line is where the weight is 1. Right: the weights of the
+# pairs of the test split that have a label (on llp-sim: simulated).*
 #
 # The distribution has two causes. As $\mu$ moves, the curve changes; as the network learns, pairs
 # move along it.
@@ -560,19 +560,20 @@ print(settled.repeat("S-LOSS", BASELINE, "segment/type"), "(simulated)")
 #
 # - The piecewise weight cannot learn what its form suggests. Its gradient has one sign for all
 #   data, so $\mu$ heads for 1, and the weight for 1 everywhere. This is a property of the
-#   equation. In the runs of this book $\mu$ is still on its way when training ends.
+#   equation. In the book's runs of the paper's form the learning rate runs out
+#   before $\mu$ gets there.
 # - While it lasts, the weight makes S-LOSS heavier. It is a schedule for the strength of a plain
 #   squared error: strong at first, weaker later.
 # - On llp-sim, which is simulated, S-LOSS does change what it is meant to change: on test videos
 #   the similarities follow the true overlaps better, by the intervals printed above.
 # - On llp-sim this did not turn into better scores. In the book's short training S-LOSS costs
-#   points in audio and in visual, and the heavier, weighted form costs more than the plain one.
-#   Where training has settled, most of that is made up for, and not all: S-LOSS still costs points
-#   in every score of the list, that of what is heard and seen at once included, which is what it
-#   is about. The plain squared error costs less, and not in every score; the variant that keeps
-#   its weight costs most.
-#   On [other draws of the videos](10_ablations.ipynb), too, S-LOSS alone costs points in all of
-#   these scores. With it the network hears fewer events that are only seen.
+#   points in every score of the list, and the heavier, weighted form costs more than the plain one
+#   in all of them but that of what is heard and seen at once, where that is not shown. Where
+#   training has settled, most of that is made up for, and not all: S-LOSS still costs points in
+#   every score of the list. The plain squared error shows a cost in what is seen and in type only;
+#   the variant that keeps its weight has the lowest mean in every score. On
+#   [other draws of the videos](10_ablations.ipynb), too, S-LOSS alone costs points in all of these
+#   scores. Over seeds, the network with it hears fewer events that are only seen.
 # - A guess at the cause of the cost in short training, which nobody has measured here: S-LOSS
 #   competes for the same features while they are learned. All this is about a small network in a
 #   simulated world. It is no verdict on LLP.

@@ -512,9 +512,9 @@ for condition in noise.conditions:
 # All of this is about small networks on llp-sim, which is simulated. It is no verdict on LLP.
 #
 # - Where training has settled, no module of LINK raises the type score here, and all three lower
-#   it: over seeds, and over other draws of the videos. Second by second TSAM costs most, above all
-#   in what is seen; by whole events PLSIM costs no less, and there its words do. After few epochs
-#   the picture is another one, for modules change how fast training goes:
+#   it: over seeds, and over other draws of the videos. Second by second TSAM costs most, through
+#   what is seen above all; by whole events PLSIM costs no less, and there, over draws, its words
+#   do. After few epochs the picture is another one, for modules change how fast training goes:
 #   [S-LOSS](07_s_loss.ipynb) and [PLSIM](08_plsim.ipynb) show their differences early and late. An
 #   ablation that stops early, or reports one seed, may show the opposite.
 # - S-LOSS is for what is heard and seen at once. Alone it lowers that score, too, over seeds and
@@ -526,32 +526,35 @@ for condition in noise.conditions:
 #   over draws alone. An interval over seeds speaks of one set of videos, and not of others.
 # - The modules do not add up. Together they cost less than the sum of what each costs alone, in
 #   all of the scores above but that of what is heard.
-# - The uni-modal terms raise the audio score and, over draws, lower the visual one. A comparison
-#   of LINK with VALOR++ that leaves them out of sight would credit the modules with the former.
+# - The uni-modal terms raise the audio score and, over draws, lower the visual and the
+#   audio-visual one. A comparison of LINK with VALOR++ that leaves them out of sight would credit
+#   the modules with the former.
 # - **Misalignment matters most for what is older than LINK.** In the type score, cross-modal
 #   attention is worth nothing where sound and picture agree, for what is heard gains and what is
 #   seen loses, and it costs more the farther they are apart, and beyond LLP's misalignment no
 #   less. What is heard and seen at once gains from it where they agree, and loses some five points
 #   where they are farthest apart. As soon as they are apart at all, a network that simply looks at
-#   its own modality beats every variant. On other draws of videos as misaligned as LLP's,
-#   cross-modal attention costs no less.
+#   its own modality beats, in type, every variant of these levels. On other draws of videos as
+#   misaligned as LLP's, cross-modal attention costs no less.
 # - LINK's answer to misalignment is that the network learns how far to trust the other modality.
-#   Its learned strengths depend on the knob by less than a tenth, and the largest change is the
-#   wrong way: with TSAM alone, what is seen takes *more* of a sound that is independent of it.
-#   TSAM alone takes more of the other modality than at its start under every setting; with all
-#   modules, what is seen takes a little less. Perhaps weak labels say too little about time to
-#   teach them; nothing here tests that. A strength alone is not trust either, since what it
-#   multiplies can grow or shrink.
+#   From end to end of the knob its learned strengths change by less than 0.1, and the largest
+#   change is the wrong way: with TSAM alone, what is seen takes *more* of a sound that is
+#   independent of it. TSAM alone takes more of the other modality than at its start under every
+#   setting; with all modules, what is seen takes a little less. Perhaps weak labels say too little
+#   about time to teach them; nothing here tests that. A strength alone is not trust either, since
+#   what it multiplies can grow or shrink.
 # - Copying is what LINK is to prevent. With S-LOSS or with PLSIM alone the network hears fewer
 #   events that are only seen; PLSIM's layers do so without a word. That it sees fewer events that
 #   are only heard is not shown. TSAM does the opposite, both ways round, and with all three at
-#   once more of what is only heard is claimed to be seen. Fewer copies did not make a better type
-#   score here.
+#   once more of what is only heard is claimed to be seen. Their fewer copies did not bring a
+#   better type score. The network without cross-modal attention copies far less, and has the
+#   better one wherever sound and picture are apart.
 # - Noise changes that for cross-modal attention: where sound and picture agree, it is worth the
 #   more the poorer a segment's own features are. It does not change it for LINK: TSAM's cost may
 #   shrink with noise, and no gain takes its place. So under no condition tried here does a module
-#   raise the type score once training has settled. After few epochs PLSIM does, here and where
-#   sound and picture agree ([AVE](14_another_data_set.ipynb)).
+#   raise the type score once training has settled (S-LOSS alone was not tried with noise). After
+#   few epochs PLSIM does, here and where sound and picture agree
+#   ([AVE](14_another_data_set.ipynb)).
 # - Why could LLP be different? Real sound and picture share more than llp-sim's
 #   [scene and trace](04_simulation.ipynb), real teachers know things that the features do not
 #   show, and a training set many times as large leaves less to overfit. The same cells answer that

@@ -675,7 +675,8 @@ draw_example("wrong extent")
 # - **Extent is most of the mistakes in sounds, presence in pictures.** On llp-sim (simulated)
 #   wrong extents are the most frequent single mistake in sounds, and nearly so in pictures. With
 #   the other's extents they are most of the mistakes in sounds and in sum; in pictures, missed,
-#   invented and copied events together are more. Missed and copied events cost more seconds each.
+#   invented and copied events together are more. A missed or copied event costs more seconds than
+#   a wrong extent of either kind.
 # - **LINK mends one kind and makes more of others.** On llp-sim (simulated) and after few epochs
 #   it misses less than the same network without modules, of what is heard above all, and is right
 #   more often there. It invents more sounds, and gives more of them the other's extent. That it

@@ -24,8 +24,8 @@
 # link-avvp parse party.mp4 --classes 'dog, doorbell, laughter' --out parsed
 # ```
 #
-# The cells below call the Python functions behind the commands, and each section shows the command
-# that does the same.
+# The cells below call the Python functions behind the commands; where a command does the same, the
+# section shows it.
 #
 # :::{important}
 # The encoders' weights are gigabytes. The commands fetch them once, from the hub. This chapter
