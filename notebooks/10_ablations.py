@@ -224,8 +224,8 @@ for score in CHOSEN:
 draws = experiments.Stored("draws")
 print(draws)
 NAMES = (VALOR, *experiments.MODULES, *experiments.COMBINATIONS)
-book = experiments.Stored("ablation")
-over_seeds, over_draws = book.ablation(NAMES), draws.ablation(NAMES, pairs="draw")
+simulated = experiments.Stored("ablation")
+over_seeds, over_draws = simulated.ablation(NAMES), draws.ablation(NAMES, pairs="draw")
 anew = {score: module_effects(over_draws, score) for score in CHOSEN}
 print(f"{len(draws.conditions)} draws; effect of a module in points (simulated):")
 print(f"  {'':30}{'one draw, over seeds':24}over draws")
@@ -254,7 +254,7 @@ print("standard deviation of the difference, segment/type, points (simulated):")
 print(f"  {'':24}seeds  draws")
 for name in NAMES:
     if name != BASELINE:
-        print(f"  {name:24}{spread(book, name):5.1f}  {spread(draws, name):5.1f}")
+        print(f"  {name:24}{spread(simulated, name):5.1f}  {spread(draws, name):5.1f}")
 
 # %% [markdown]
 # And pair by pair: each module alone and all of them against none, and what is not one of LINK's
@@ -289,7 +289,6 @@ pd.DataFrame(rows).T.rename_axis("points, over draws (simulated)")
 # of llp-sim (simulated). Classes with few test videos have wide intervals.
 
 # %% mystnb={"image": {"alt": "Intervals of LINK's difference to no module for each class."}}
-simulated = experiments.Stored("ablation")
 by_class = {
     modality: simulated.class_differences(modality, LINK, BASELINE)
     for modality in ("audio", "visual")
