@@ -1,15 +1,19 @@
 """A step is computed as usual, then recorded once, then replayed with other videos."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
 from tiny import TRAINING, tiny_dataset, tiny_network
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from link.capture import WARM_UP, Replay, step_taker
+from link.fast import FastTraining, Objective
 from link.runs import RunFolder
-from link.training import fit
+from link.stack import Stack
+from link.training import build, fit
 
 
 class Stream:
@@ -93,6 +97,86 @@ def test_on_a_cpu_a_step_is_taken_as_it_is():
     seen = []
     step_taker(torch.device("cpu"))(seen.append, "videos")
     assert seen == ["videos"]
+
+
+class FromTheHost(TorchDispatchMode):
+    """Keeps the names of operations that copy from the host to the device ``meta``.
+
+    Numbers of Python are not copied: they go with the operations that they are written in.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), named=None):
+        result = operation(*arguments, **(named or {}))
+        given, made = (
+            {each.device.type for each in tree_leaves(tree) if isinstance(each, torch.Tensor)}
+            for tree in ((arguments, named), result)
+        )
+        name = operation.overloadpacket.__name__
+        if name in ("_to_copy", "copy_") and "cpu" in given and "meta" in made:
+            self.found.append(name)
+        return result
+
+
+@pytest.fixture
+def no_data(monkeypatch):
+    """A configuration for the device whose tensors have no data.
+
+    As on a GPU, they do not mix with the host's, and whoever would wait for their data fails. The
+    device has no autocast, and no fused optimiser.
+    """
+    monkeypatch.setattr(Objective, "precision", lambda self: nullcontext())
+    monkeypatch.setattr(
+        "link.stack.adamw", lambda others, scalars, config: torch.optim.SGD([*others, *scalars])
+    )
+    return replace(TRAINING, mode="fast", device="meta")
+
+
+def steps(config, **switches):
+    """What one network, and a stack of two, do with a batch, and the batch."""
+    dataset, network = tiny_dataset(), tiny_network(dropout=0.1, **switches)
+    model = build(network, dataset).to(config.device)
+    alone = FastTraining(model, torch.optim.SGD(model.parameters()), dataset, config)
+    stack = Stack(dataset, network, config, (0, 1))
+    chosen = torch.empty(2, config.batch_size, dtype=torch.long, device=config.device)
+    return [(alone, chosen[0]), (stack, chosen)]
+
+
+@pytest.mark.parametrize("switches", [{}, {"tsam": False, "s_loss": False, "plsim": False}])
+def test_a_step_asks_the_host_for_nothing(no_data, switches):
+    for training, chosen in steps(no_data, **switches):
+        # The first step makes what later ones write to.
+        training._step(chosen)
+        with FromTheHost() as watch:
+            training._step(chosen)
+        assert not watch.found
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        (lambda term: term.item(), "item"),
+        (lambda term: term[None][term[None] > 0], "nonzero"),
+        (lambda term: term + torch.ones(3), "device"),
+    ],
+    ids=["a number", "a mask", "a mix"],
+)
+def test_a_step_that_waited_would_fail(no_data, slip, told):
+    (training, chosen), _ = steps(no_data)
+    training.sums.add = lambda terms, videos: slip(terms["total"])
+    with pytest.raises(RuntimeError, match=told):
+        training._step(chosen)
+
+
+def test_a_step_that_copied_would_be_found_out(no_data):
+    (training, chosen), _ = steps(no_data)
+    training.sums.add = lambda terms, videos: torch.ones(()).to("meta")
+    with FromTheHost() as watch:
+        training._step(chosen)
+    assert watch.found == ["_to_copy"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
