@@ -480,7 +480,7 @@ print("\n".join(lines))
 # %%
 sweep = experiments.Stored("teachers")
 print(sweep)
-ERRORS = [condition["teacher_error"] for condition in sweep.conditions]
+ERRORS = [condition["teacher_error"] for condition in sweep.experiment.conditions]
 rows = {}
 for error in ERRORS:
     made = simulate(SimulationConfig(train=1, val=1, teacher_error=error)).test

@@ -225,9 +225,9 @@ draws = experiments.Stored("draws")
 print(draws)
 NAMES = (VALOR, *experiments.MODULES, *experiments.COMBINATIONS)
 simulated = experiments.Stored("ablation")
-over_seeds, over_draws = simulated.ablation(NAMES), draws.ablation(NAMES, pairs="draw")
+over_seeds, over_draws = simulated.ablation(NAMES), draws.ablation(NAMES)
 anew = {score: module_effects(over_draws, score) for score in CHOSEN}
-print(f"{len(draws.conditions)} draws; effect of a module in points (simulated):")
+print(f"{len(draws.experiment.seeds)} draws; effect of a module in points (simulated):")
 print(f"  {'':30}{'one draw, over seeds':24}over draws")
 for score in CHOSEN:
     for module, effect in module_effects(over_seeds, score).items():
@@ -325,7 +325,7 @@ print(f"by chance alone, one in twenty: {len(intervals) / 20:.1f} of {len(interv
 # %%
 sweep = experiments.Stored("misalignment")
 print(sweep)
-LEVELS_OF_KNOB = [condition["misalignment"] for condition in sweep.conditions]
+LEVELS_OF_KNOB = [condition["misalignment"] for condition in sweep.experiment.conditions]
 
 
 def against(baseline, names, score):
@@ -490,7 +490,7 @@ for name in strengths:
 noise = experiments.Stored("noise")
 print(noise)
 print("segment/type against no module, points (simulated):")
-for condition in noise.conditions:
+for condition in noise.experiment.conditions:
     times = condition["noise_audio"] / noise.provenance["simulation"]["noise_audio"]
     plain = noise.values("segment/type", variant=BASELINE, **condition)
     print(f"misalignment {condition['misalignment']}, noise x {times:.1f}: {plain.mean():.1f} %")

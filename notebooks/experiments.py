@@ -49,6 +49,9 @@ WARMUP = 3
 #: Networks in a stack.
 AT_ONCE = 8
 
+#: The draw of llp-sim that the book's chapters are about.
+BOOK = SimulationConfig().seed
+
 LINK_NAME = "TSAM + S-LOSS + PLSIM"
 UNCROSSED = "no cross-modal attention"
 WORDLESS = "PLSIM without words"
@@ -66,13 +69,19 @@ HALF = " in bfloat16"
 class Experiment:
     """Variants of the network, under several conditions, from several seeds.
 
-    ``variants`` are names of :func:`networks`. Each condition is a set of settings of llp-sim, see
-    :func:`drawn`; the first is the usual one, or the first of the draws.
+    ``variants`` are names of :func:`networks`, and each condition is a set of settings of llp-sim.
+    If ``redrawn``, each seed is also that of a draw of the data (:func:`drawn`), so that intervals
+    over seeds are over other videos as well. Otherwise every network sees the book's videos.
     """
 
     variants: tuple[str, ...]
     seeds: range
     conditions: tuple[dict[str, float], ...] = ({},)
+    redrawn: bool = False
+
+    def draw(self, seed: int) -> int:
+        """The draw of the data that networks from this seed see."""
+        return seed if self.redrawn else BOOK
 
 
 MODULES = (BASELINE, "TSAM", "S-LOSS", "PLSIM", LINK_NAME)
@@ -82,27 +91,28 @@ EXPERIMENTS = {
         (VALOR, *MODULES, *COMBINATIONS, UNCROSSED, WORDLESS, CONSTANT, KEPT), range(8)
     ),
     "draws": Experiment(
-        (VALOR, *MODULES, *COMBINATIONS, UNCROSSED, WORDLESS),
-        range(1),
-        tuple({"draw": number} for number in range(1, 13)),
+        (VALOR, *MODULES, *COMBINATIONS, UNCROSSED, WORDLESS), range(1, 13), redrawn=True
     ),
     "misalignment": Experiment(
         (*MODULES, UNCROSSED),
-        range(5),
+        range(1, 9),
         tuple({"misalignment": level} for level in (0.0, 0.5, 1.0, 1.5, 2.0)),
+        redrawn=True,
     ),
     "noise": Experiment(
-        (BASELINE, "TSAM", "PLSIM", LINK_NAME, UNCROSSED),
-        range(5),
+        (BASELINE, "TSAM", "S-LOSS", "PLSIM", LINK_NAME, UNCROSSED),
+        range(1, 9),
         tuple(
             {"misalignment": level, "noise_audio": audio, "noise_visual": visual}
             for level, audio, visual in ((0.0, 2.475, 1.8), (0.0, 3.3, 2.4), (1.0, 2.475, 1.8))
         ),
+        redrawn=True,
     ),
     "teachers": Experiment(
         (BASELINE, "PLSIM"),
-        range(5),
+        range(1, 9),
         tuple({"teacher_error": error} for error in (0.0, 0.35, 0.7, 1.05, 1.4)),
+        redrawn=True,
     ),
     "precision": Experiment((VALOR, VALOR + HALF), range(48)),
 }
@@ -139,19 +149,21 @@ def settings(dataset: Dataset, variant: str = "") -> TrainingConfig:
 
 
 @lru_cache(maxsize=1)
-def drawn(draw: int = 0, **condition: float) -> Dataset:
+def drawn(draw: int, **condition: float) -> Dataset:
     """llp-sim under a condition, which several variants are trained on in turn.
 
-    ``draw`` is the data set's own seed, 0 the book's; the rest are other settings of
+    ``draw`` is the data set's own seed; the condition holds other settings of
     `link.simulation.SimulationConfig`.
     """
     return simulate(SimulationConfig(seed=draw, **condition))
 
 
-def trained(variant: str, condition: dict[str, float], seeds: Sequence[int]) -> list[dict]:
-    """Train one variant from every seed, and measure each network on the test split."""
+def trained(
+    variant: str, condition: dict[str, float], draw: int, seeds: Sequence[int]
+) -> list[dict]:
+    """Train one variant from every seed on a draw, and measure each network on its test split."""
     torch.set_num_threads(1)
-    dataset = drawn(**condition)
+    dataset = drawn(draw, **condition)
     if variant == WORDLESS:
         dataset = wordless(dataset)
     network = networks(dataset)[variant.removesuffix(HALF)]
@@ -218,11 +230,14 @@ def run(name: str, jobs: int = 2) -> dict:
     # Before the training, during which somebody may change the files.
     code, started = commit(), time.perf_counter()
     seeds = list(experiment.seeds)
+    # Only networks that see the same videos can be stacked.
+    size = 1 if experiment.redrawn else AT_ONCE
+    groups = [seeds[start : start + size] for start in range(0, len(seeds), size)]
     work = [
-        (variant, condition, seeds[start : start + AT_ONCE])
+        (variant, condition, experiment.draw(group[0]), group)
         for condition in experiment.conditions
+        for group in groups
         for variant in experiment.variants
-        for start in range(0, len(seeds), AT_ONCE)
     ]
     total = len(seeds) * len(experiment.conditions) * len(experiment.variants)
     spawn = multiprocessing.get_context("spawn")
@@ -231,12 +246,13 @@ def run(name: str, jobs: int = 2) -> dict:
         for found in pool.map(trained, *zip(*work, strict=True)):
             records += found
             print(f"{name}: {len(records)} of {total}", flush=True)
-    usual = drawn()
+    usual = drawn(BOOK)
     return {
         "provenance": {
             "experiment": name,
             "data": "llp-sim, simulated",
             "seeds": seeds,
+            "redrawn": experiment.redrawn,
             "commit": code,
             "when": datetime.now(UTC).date().isoformat(),
             "minutes": round((time.perf_counter() - started) / 60, 1),
@@ -289,16 +305,18 @@ class Stored:
         content = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         self.name, self.records = name, content["records"]
         self.provenance = content["provenance"]
-        self.conditions = EXPERIMENTS[name].conditions
+        self.experiment = EXPERIMENTS[name]
 
     def __str__(self) -> str:
         """Two lines that say where the numbers come from."""
         p, machine = self.provenance, self.provenance["versions"]
         code = p["commit"][:10] + p["commit"][40:]
-        seeds = "1 seed" if len(p["seeds"]) == 1 else f"{len(p['seeds'])} seeds"
+        each = f"{len(p['seeds'])} seeds each"
+        if self.experiment.redrawn:
+            each += ", every seed on a draw of its own"
         return (
             f"stored results of `make experiments`, {p['data']}: {len(self.records)} networks, "
-            f"{p['training']['epochs']} epochs, {seeds} each\n"
+            f"{p['training']['epochs']} epochs, {each}\n"
             f"commit {code}, {p['when']}, torch {machine['torch']}, "
             f"{p['jobs']} jobs of one thread, {p['minutes']} minutes"
         )
@@ -315,14 +333,10 @@ class Stored:
         """One of the ten scores of the records with these labels, by seed."""
         return np.array([record["scores"][score] for record in self.where(**labels)])
 
-    def ablation(self, names: Iterable[str], pairs: str = "seed") -> list[Record]:
-        """The records of these variants as `link.ablation` has them.
-
-        There seeds are what is paired. Another label of the records can take their place, where
-        one seed was trained for each of its values.
-        """
+    def ablation(self, names: Iterable[str]) -> list[Record]:
+        """The records of these variants as `link.ablation` has them."""
         return [
-            Record(name, record[pairs], record["scores"], record["best_epoch"])
+            Record(name, record["seed"], record["scores"], record["best_epoch"])
             for name in names
             for record in self.where(variant=name)
         ]
@@ -333,8 +347,9 @@ class Stored:
         Raises AssertionError if that is not where the stored differences predict it.
         """
         seed = max(self.provenance["seeds"]) + 1
+        draw = self.experiment.draw(seed)
         here = {
-            name: trained(name, condition, [seed])[0]["scores"][score]
+            name: trained(name, condition, draw, [seed])[0]["scores"][score]
             for name in (variant, baseline)
         }
         both = [self.values(score, variant=name, **condition) for name in (variant, baseline)]

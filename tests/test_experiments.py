@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from link.ablation import BASELINE, VALOR, differences, variants
+from link.ablation import BASELINE, VALOR, variants
 from link.simulation import SimulationConfig, simulate
 from link.training import build
 
@@ -79,7 +79,7 @@ def test_networks_are_measured_and_stored(monkeypatch, tmp_path):
     monkeypatch.setattr(experiments, "EPOCHS", 1)
     monkeypatch.setattr(experiments, "WARMUP", 1)
     monkeypatch.setattr(experiments, "RESULTS", tmp_path)
-    records = experiments.rounded(experiments.trained("PLSIM", {"misalignment": 0.5}, [4, 7]))
+    records = experiments.rounded(experiments.trained("PLSIM", {"misalignment": 0.5}, 3, [4, 7]))
     assert [record["seed"] for record in records] == [4, 7]
     for record in records:
         assert record["misalignment"] == 0.5 and record["variant"] == "PLSIM"
@@ -98,26 +98,45 @@ def test_networks_are_measured_and_stored(monkeypatch, tmp_path):
 
 
 def test_draws_are_data_sets_of_their_own():
-    book, same, other = (experiments.drawn(**c) for c in ({}, {"draw": 0}, {"draw": 2}))
-    assert book.fingerprint() == same.fingerprint() != other.fingerprint()
+    book, other = experiments.drawn(experiments.BOOK), experiments.drawn(2)
+    assert book.fingerprint() == simulate().fingerprint() != other.fingerprint()
     assert other.fingerprint() == simulate(SimulationConfig(seed=2)).fingerprint()
 
 
-def test_draws_can_take_the_place_of_seeds(monkeypatch, tmp_path):
-    monkeypatch.setattr(experiments, "RESULTS", tmp_path)
-    scores = {"TSAM": {1: 60.0, 2: 64.0}, BASELINE: {1: 61.0, 2: 64.5}}
-    records = [
-        {"variant": name, "draw": n, "seed": 0, "scores": {"s": x}, "best_epoch": 1}
-        for n in (1, 2)
-        for name, by_draw in scores.items()
-        for x in [by_draw[n]]
-    ]
-    experiments.store("draws", {"provenance": {}, "records": records})
-    found = experiments.Stored("draws").ablation(scores, pairs="draw")
-    assert {(r.variant, r.seed): r.scores["s"] for r in found} == {
-        (name, n): x for name, by_draw in scores.items() for n, x in by_draw.items()
-    }
-    assert differences(found, "s")["TSAM"].mean == pytest.approx(-0.75)
+class Here:
+    """Stands in for a pool of processes."""
+
+    def __init__(self, *_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    map = staticmethod(map)
+
+
+@pytest.mark.parametrize("redrawn", [True, False])
+def test_each_seed_sees_a_draw_of_its_own_or_all_see_the_book_s(monkeypatch, redrawn):
+    asked = []
+
+    def train(variant, condition, draw, seeds):
+        asked.append((variant, tuple(condition.values()), draw, tuple(seeds)))
+        return [{"seed": seed} for seed in seeds]
+
+    conditions = ({"misalignment": 0.0}, {"misalignment": 2.0})
+    experiment = experiments.Experiment(("A", "B"), range(3, 5), conditions, redrawn)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "this", experiment)
+    monkeypatch.setattr(experiments, "ProcessPoolExecutor", lambda *_: Here())
+    monkeypatch.setattr(experiments, "trained", train)
+    found = experiments.run("this")
+    groups = [(3, (3,)), (4, (4,))] if redrawn else [(0, (3, 4))]
+    assert sorted(asked) == sorted(
+        (variant, (level,), *group) for variant in "AB" for level in (0.0, 2.0) for group in groups
+    )
+    assert len(found["records"]) == 8 and found["provenance"]["redrawn"] == redrawn
 
 
 def test_strengths_are_products_for_the_modality_that_takes():
@@ -141,11 +160,7 @@ def test_what_is_stored_is_complete_and_small_and_says_where_it_comes_from(name)
     assert file.stat().st_size < 1_000_000
     experiment, stored = experiments.EXPERIMENTS[name], experiments.Stored(name)
     found = {
-        (
-            r["variant"],
-            r["seed"],
-            *(r[knob] for each in experiment.conditions[:1] for knob in each),
-        )
+        (r["variant"], r["seed"], *(r[knob] for knob in experiment.conditions[0]))
         for r in stored.records
     }
     expected = {
