@@ -274,7 +274,7 @@ for kind, (cases, totals) in kinds.items():
                 "kind": kind,
                 "classes": name,
                 "share (%)": f"{100 * ranked.sum() / table.sum():.1f}",
-                "p": "< 0.001" if p < 0.001 else f"{p:.3f}",
+                "p": "<\N{NO-BREAK SPACE}0.001" if p < 0.001 else f"{p:.3f}",
                 "Cramér's V": f"{association(table, 'cramer'):.2f}",
                 "largest class (%)": f"{100 * held[0]:.0f}",
                 "classes with half": 1 + int(np.argmax(held >= 0.5)),

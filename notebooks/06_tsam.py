@@ -302,7 +302,7 @@ for name in ("audio", "visual"):
             "standard deviation": np.mean([each.std() for each in values]).round(3),
             "by position (%)": np.mean([explained_by_position(each) for each in values]).round(),
         }
-table = pd.DataFrame(rows).T
+table = pd.DataFrame(rows).T.astype({"by position (%)": int})
 table.index.name = f"weights of ({kind})"
 table
 
