@@ -475,7 +475,8 @@ print("\n".join(lines))
 #
 # llp-sim has a knob for the error in the teachers' text features. Turning it changes the priors
 # and, as it would with real teachers, the training targets too. So levels are not compared;
-# networks of one level are. How good are the teachers at each level?
+# networks of one level are, from seeds that each train on a draw of their own. How good are the
+# teachers at each level?
 
 # %%
 sweep = experiments.Stored("teachers")
@@ -497,7 +498,7 @@ pd.DataFrame(rows).T.round(0).rename_axis(["teacher error", "%, simulated"])
 
 # %%
 def against(level, score=SCORE):
-    """What PLSIM brings, and what the leak would have brought on top, over seeds."""
+    """What PLSIM brings, and what the leak would have brought on top, over draws."""
     trained = sweep.where(variant="PLSIM", teacher_error=level)
     honest, leaked = (
         np.array([record[which][score] for record in trained]) for which in ("scores", "leak")
@@ -521,7 +522,7 @@ _ = plots.against_level(
 
 # %% [markdown]
 # *Left: what PLSIM is worth. Right: what the same networks would seem to gain if they were fed
-# the label-filtered targets at test time. Bars are 95% intervals over the seeds.*
+# the label-filtered targets at test time. Bars are 95% intervals over the draws.*
 
 # %%
 print("points of segment-level F (simulated):")

@@ -217,7 +217,7 @@ for score in CHOSEN:
 #
 # So far every network saw the same videos. An interval over seeds tells what other initial weights
 # and orders would bring, and nothing of what other videos would. So all of it was trained again on
-# further draws of llp-sim, always from the same seed. Now two networks on the same draw are a
+# further draws of llp-sim, on each from another seed. Now two networks on the same draw are a
 # pair, and intervals are over draws.
 
 # %%
@@ -240,8 +240,7 @@ _ = plots.paired_intervals(anew, "Effect of a module, over draws (simulated data
 # *As the figure before, and each pair of networks on videos of its own.*
 #
 # How much of it is the draw? The spread of a combination's difference to no module over seeds
-# holds what training does by chance. That over draws holds what other videos do, and of chance in
-# training as much as other videos change its course.
+# holds what training does by chance. That over draws holds it, too, and what other videos do.
 
 
 # %%
@@ -318,9 +317,10 @@ print(f"by chance alone, one in twenty: {len(intervals) / 20:.1f} of {len(interv
 #
 # LINK is made for sound and picture that are not aligned. llp-sim has a knob for it: at 0 whatever
 # happens is heard and seen at the same time, at 1 both are as far apart as in LLP, and at 2 what
-# is heard says nothing of what is seen. Each level is a data set of its own, with its own
-# teachers, and below 1 with more to hear and to see. So scores of two levels are not compared;
-# differences between networks of one level are.
+# is heard says nothing of what is seen. Each level has data of its own, with their own teachers,
+# and below 1 with more to hear and to see. So scores of two levels are not compared; differences
+# between networks of one level are. At every level each seed trains on another draw, so intervals
+# here are over videos as well as over trainings.
 
 # %%
 sweep = experiments.Stored("misalignment")
@@ -355,7 +355,7 @@ _ = plots.against_level(
 )
 
 # %% [markdown]
-# *Above the line a module helps, below it harms; bars are 95 % intervals over seeds. At 1 the data
+# *Above the line a module helps, below it harms; bars are 95 % intervals over draws. At 1 the data
 # are as misaligned as LLP.*
 
 # %%
@@ -416,11 +416,11 @@ table = pd.DataFrame(rows, index=LEVELS_OF_KNOB).T.rename_axis("%, simulated", a
 table.map("{:.1f}".format).replace("nan", "")
 
 # %%
-print(f"points of that share against “{BASELINE}”, as misaligned as LLP (simulated):")
+print(f"points of that share against “{BASELINE}”, over the draws above (simulated):")
 for what in ("heard only, called seen", "seen only, called heard"):
     print(what)
     shares = {
-        name: np.array([record["copied"][what] for record in simulated.where(variant=name)])
+        name: np.array([record["copied"][what] for record in draws.where(variant=name)])
         for name in (BASELINE, *MODULES, experiments.WORDLESS)
     }
     for name in (*MODULES, experiments.WORDLESS):
@@ -467,7 +467,7 @@ _ = plots.against_level(
 # *Both products start at a quarter, which is 0.5 times 0.5.*
 
 # %%
-print("product at misalignment 2 minus at 0, over seeds (simulated):")
+print("product at misalignment 2 minus at 0, over draws (simulated):")
 for name in strengths:
     for words in WORDS:
         aligned, *_, independent = products(name, words).values()
@@ -482,9 +482,9 @@ for name in strengths:
 # ### When the own modality is not enough
 #
 # In llp-sim a segment's own features tell most of what happens in it, so there is little that the
-# other modality could add. Does a module help where features are noisier? Three more data sets:
-# the noise of both modalities one and a half times and twice as strong, aligned; and one and a
-# half times as strong, as misaligned as LLP.
+# other modality could add. Does a module help where features are noisier? Three more settings,
+# each with a draw for every seed: the noise of both modalities one and a half times and twice as
+# strong, aligned; and one and a half times as strong, as misaligned as LLP.
 
 # %%
 noise = experiments.Stored("noise")
@@ -494,7 +494,7 @@ for condition in noise.experiment.conditions:
     times = condition["noise_audio"] / noise.provenance["simulation"]["noise_audio"]
     plain = noise.values("segment/type", variant=BASELINE, **condition)
     print(f"misalignment {condition['misalignment']}, noise x {times:.1f}: {plain.mean():.1f} %")
-    for name in ("TSAM", "PLSIM", LINK):
+    for name in MODULES:
         gain = noise.values("segment/type", variant=name, **condition) - plain
         print(f"  {name:26}{interval(gain).verdict()}")
     crossing = plain - noise.values("segment/type", variant=experiments.UNCROSSED, **condition)
