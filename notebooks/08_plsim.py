@@ -533,8 +533,8 @@ for level, cheat in zip(ERRORS, leak, strict=True):
     print(f"  leak, {'type':9s}{cheat.verdict()}")
 
 # %% [markdown]
-# In type and in what is seen, no level shows a gain, and some show a loss. In what is heard, the
-# level of the worst teachers shows a small gain.
+# No level shows a gain in any of the three. In what is seen every level shows a loss, in type some
+# do.
 #
 # ### Does it repeat the teachers' mistakes?
 #
@@ -609,7 +609,7 @@ for modality, matrix in shifts.items():
 #   it on any method whose inputs come from somewhere else.
 # - The leak has a size that can be measured. On llp-sim (simulated) it is small. Feeding targets
 #   to honest networks is told from zero, with the chapter's own seeds and in the settled runs;
-#   over the levels of teachers, with all but the two worst. The mistake made throughout is not,
+#   over the levels of teachers, with the two best only. The mistake made throughout is not,
 #   with three seeds. A small leak is still a leak: methods are published for differences of a
 #   similar size ([published results](../book/published_results.md)).
 # - A switch is not a control. Turning PLSIM off removes its layers along with its words; only the

@@ -516,22 +516,19 @@ for condition in noise.experiment.conditions:
 #   do. After few epochs the picture is another one, for modules change how fast training goes:
 #   [S-LOSS](07_s_loss.ipynb) and [PLSIM](08_plsim.ipynb) show their differences early and late. An
 #   ablation that stops early, or reports one seed, may show the opposite.
-# - S-LOSS is for what is heard and seen at once. Alone it lowers that score, too, over seeds and
-#   over draws. Averaged over the settings of the other modules, its effect there is not told from
-#   none.
+# - S-LOSS is for what is heard and seen at once. No interval shows that it raises that score. Alone
+#   it lowers it over seeds, and averaged over the settings of the other modules over draws.
 # - **One draw of the data is one sample.** A combination's difference to none mostly spreads more
 #   over draws than over seeds. Most verdicts are the same both ways, and not all: what TSAM costs
 #   in what is heard shows over seeds alone, and what PLSIM costs in what is heard and seen at once
 #   over draws alone. An interval over seeds speaks of one set of videos, and not of others.
 # - The modules do not add up. Together they cost less than the sum of what each costs alone, in
 #   all of the scores above but that of what is heard.
-# - The uni-modal terms raise the audio score and, over draws, lower the visual and the
-#   audio-visual one. A comparison of LINK with VALOR++ that leaves them out of sight would credit
-#   the modules with the former.
+# - The uni-modal terms raise the audio score. A comparison of LINK with VALOR++ that leaves them
+#   out of sight would credit the modules with that.
 # - **Misalignment matters most for what is older than LINK.** In the type score, cross-modal
-#   attention is worth nothing where sound and picture agree, for what is heard gains and what is
-#   seen loses, and it costs more the farther they are apart, and beyond LLP's misalignment no
-#   less. What is heard and seen at once gains from it where they agree, and loses some five points
+#   attention is worth nothing where sound and picture agree, though what is seen loses there, and
+#   it costs more the farther they are apart, and beyond LLP's misalignment no less. What is heard and seen at once gains from it where they agree, and loses some five points
 #   where they are farthest apart. As soon as they are apart at all, a network that simply looks at
 #   its own modality beats, in type, every variant of these levels. On other draws of videos as
 #   misaligned as LLP's, cross-modal attention costs no less.
@@ -543,15 +540,15 @@ for condition in noise.experiment.conditions:
 #   about time to teach them; nothing here tests that. A strength alone is not trust either, since
 #   what it multiplies can grow or shrink.
 # - Copying is what LINK is to prevent. With S-LOSS or with PLSIM alone the network hears fewer
-#   events that are only seen; PLSIM's layers do so without a word. That it sees fewer events that
-#   are only heard is not shown. TSAM does the opposite, both ways round, and with all three at
+#   events that are only seen; PLSIM's layers do so without a word. With S-LOSS alone it also sees
+#   fewer events that are only heard. TSAM does the opposite, both ways round, and with all three at
 #   once more of what is only heard is claimed to be seen. Their fewer copies did not bring a
 #   better type score. The network without cross-modal attention copies far less, and has the
 #   better one wherever sound and picture are apart.
 # - Noise changes that for cross-modal attention: where sound and picture agree, it is worth the
 #   more the poorer a segment's own features are. It does not change it for LINK: TSAM's cost may
 #   shrink with noise, and no gain takes its place. So under no condition tried here does a module
-#   raise the type score once training has settled (S-LOSS alone was not tried with noise). After
+#   raise the type score once training has settled. After
 #   few epochs PLSIM does, here and where sound and picture agree
 #   ([AVE](14_another_data_set.ipynb)).
 # - Why could LLP be different? Real sound and picture share more than llp-sim's
@@ -565,7 +562,7 @@ for condition in noise.experiment.conditions:
 #
 # - The paper reports one figure a row; the book reports intervals and pairs the rows. Intervals
 #   over seeds are over initial weights, orders and dropout, and not over videos; those over draws
-#   are over videos, from one seed.
+#   are over videos as well.
 # - The uni-modal terms are held on in all eight rows and measured apart. In the paper's sum they
 #   come with the method.
 # - In the paper, by the summary at hand, every module helps on LLP;
