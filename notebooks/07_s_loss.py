@@ -571,9 +571,10 @@ print(settled.repeat("S-LOSS", BASELINE, "segment/type"), "(simulated)")
 #   in all of them but that of what is heard and seen at once, where that is not shown. Where
 #   training has settled, most of that is made up for, and not all: S-LOSS still costs points in
 #   every score of the list. The plain squared error shows a cost in what is seen and in type only;
-#   the variant that keeps its weight has the lowest mean in every score. On
-#   [other draws of the videos](10_ablations.ipynb) S-LOSS alone costs points in what is heard and
-#   in type; in the other two the interval holds zero. Over seeds, the network with it hears fewer events that are only seen.
+#   the variant that keeps its weight has the lowest mean in every score. On [other draws of the
+#   videos](10_ablations.ipynb) S-LOSS alone costs points in what is heard and in type; in the
+#   other two the interval holds zero. Over seeds, the network with it hears fewer events that are
+#   only seen.
 # - A guess at the cause of the cost in short training, which nobody has measured here: S-LOSS
 #   competes for the same features while they are learned. All this is about a small network in a
 #   simulated world. It is no verdict on LLP.

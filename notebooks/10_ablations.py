@@ -516,8 +516,8 @@ for condition in noise.experiment.conditions:
 #   do. After few epochs the picture is another one, for modules change how fast training goes:
 #   [S-LOSS](07_s_loss.ipynb) and [PLSIM](08_plsim.ipynb) show their differences early and late. An
 #   ablation that stops early, or reports one seed, may show the opposite.
-# - S-LOSS is for what is heard and seen at once. No interval shows that it raises that score. Alone
-#   it lowers it over seeds, and averaged over the settings of the other modules over draws.
+# - S-LOSS is for what is heard and seen at once. No interval shows that it raises that score.
+#   Alone it lowers it over seeds, and averaged over the settings of the other modules over draws.
 # - **One draw of the data is one sample.** A combination's difference to none mostly spreads more
 #   over draws than over seeds. Most verdicts are the same both ways, and not all: what TSAM costs
 #   in what is heard shows over seeds alone, and what PLSIM costs in what is heard and seen at once
@@ -528,10 +528,11 @@ for condition in noise.experiment.conditions:
 #   out of sight would credit the modules with that.
 # - **Misalignment matters most for what is older than LINK.** In the type score, cross-modal
 #   attention is worth nothing where sound and picture agree, though what is seen loses there, and
-#   it costs more the farther they are apart, and beyond LLP's misalignment no less. What is heard and seen at once gains from it where they agree, and loses some five points
-#   where they are farthest apart. As soon as they are apart at all, a network that simply looks at
-#   its own modality beats, in type, every variant of these levels. On other draws of videos as
-#   misaligned as LLP's, cross-modal attention costs no less.
+#   it costs more the farther they are apart, and beyond LLP's misalignment no less. What is heard
+#   and seen at once gains from it where they agree, and loses some five points where they are
+#   farthest apart. As soon as they are apart at all, a network that simply looks at its own
+#   modality beats, in type, every variant of these levels. On other draws of videos as misaligned
+#   as LLP's, cross-modal attention costs no less.
 # - LINK's answer to misalignment is that the network learns how far to trust the other modality.
 #   From end to end of the knob its learned strengths change by less than 0.1, and the largest
 #   change is the wrong way: with TSAM alone, what is seen takes *more* of a sound that is
@@ -541,8 +542,8 @@ for condition in noise.experiment.conditions:
 #   what it multiplies can grow or shrink.
 # - Copying is what LINK is to prevent. With S-LOSS or with PLSIM alone the network hears fewer
 #   events that are only seen; PLSIM's layers do so without a word. With S-LOSS alone it also sees
-#   fewer events that are only heard. TSAM does the opposite, both ways round, and with all three at
-#   once more of what is only heard is claimed to be seen. Their fewer copies did not bring a
+#   fewer events that are only heard. TSAM does the opposite, both ways round, and with all three
+#   at once more of what is only heard is claimed to be seen. Their fewer copies did not bring a
 #   better type score. The network without cross-modal attention copies far less, and has the
 #   better one wherever sound and picture are apart.
 # - Noise changes that for cross-modal attention: where sound and picture agree, it is worth the
