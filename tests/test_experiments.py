@@ -2,6 +2,8 @@
 
 import json
 import re
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import experiments
 import numpy as np
@@ -103,21 +105,6 @@ def test_draws_are_data_sets_of_their_own():
     assert other.fingerprint() == simulate(SimulationConfig(seed=2)).fingerprint()
 
 
-class Here:
-    """Stands in for a pool of processes."""
-
-    def __init__(self, *_):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    map = staticmethod(map)
-
-
 @pytest.mark.parametrize("redrawn", [True, False])
 def test_each_seed_sees_a_draw_of_its_own_or_all_see_the_book_s(monkeypatch, redrawn):
     asked = []
@@ -129,7 +116,8 @@ def test_each_seed_sees_a_draw_of_its_own_or_all_see_the_book_s(monkeypatch, red
     conditions = ({"misalignment": 0.0}, {"misalignment": 2.0})
     experiment = experiments.Experiment(("A", "B"), range(3, 5), conditions, redrawn)
     monkeypatch.setitem(experiments.EXPERIMENTS, "this", experiment)
-    monkeypatch.setattr(experiments, "ProcessPoolExecutor", lambda *_: Here())
+    here = nullcontext(SimpleNamespace(map=map))
+    monkeypatch.setattr(experiments, "ProcessPoolExecutor", lambda *_: here)
     monkeypatch.setattr(experiments, "trained", train)
     found = experiments.run("this")
     groups = [(3, (3,)), (4, (4,))] if redrawn else [(0, (3, 4))]
