@@ -4,7 +4,9 @@ A network of VALOR++'s size keeps a GPU busy for less time than Python needs to 
 small operations. A replayed graph asks for all of them at once.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,35 +29,47 @@ def step_taker(device: torch.device) -> Callable[[Step, Tensor], None]:
     return Replay(device) if device.type == "cuda" else lambda step, chosen: step(chosen)
 
 
+@dataclass
+class Recording:
+    """The steps with batches of one size."""
+
+    taken: int = 0  #: as usual, up to `WARM_UP`
+    chosen: Tensor | None = None  #: what the graph reads
+    graph: torch.cuda.CUDAGraph | None = None
+
+
 class Replay:
-    """Records a step for batches of one size, and replays it. Others are computed as usual."""
+    """Records a step once for each size of batch, and replays it."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.size: torch.Size | None = None
-        self.taken = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
         self.aside: torch.cuda.Stream | None = None
+        self.pool: tuple[int, int] | None = None
+        self.recordings: defaultdict[torch.Size, Recording] = defaultdict(Recording)
 
     def __call__(self, step: Step, chosen: Tensor) -> None:
         with torch.cuda.device(self.device):
             self._take(step, chosen)
 
     def _take(self, step: Step, chosen: Tensor) -> None:
-        if self.size is None:
-            self.size = chosen.shape
-        if chosen.shape != self.size or self.taken < WARM_UP:
-            self.taken += chosen.shape == self.size
+        known = self.recordings[chosen.shape]
+        if known.taken < WARM_UP:
             self._compute(step, chosen)
+            known.taken += 1
             return
-        if self.graph is None:
-            self.chosen = chosen.clone()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                step(self.chosen)
-            self.graph = graph
-        self.chosen.copy_(chosen)
-        self.graph.replay()
+        if known.graph is None:
+            known.chosen = chosen.clone()
+            known.graph = self._record(step, known.chosen)
+        known.chosen.copy_(chosen)
+        known.graph.replay()
+
+    def _record(self, step: Step, chosen: Tensor) -> torch.cuda.CUDAGraph:
+        # One pool for all: nothing that a step leaves in it is read by the next, of whatever size.
+        self.pool = self.pool or torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.aside):
+            step(chosen)
+        return graph
 
     def _compute(self, step: Step, chosen: Tensor) -> None:
         """One step on a stream of its own, as a recording is; always the same stream."""

@@ -66,7 +66,7 @@ class FastTraining:
         # Drawn from torch's generator, whose state a run keeps: a resumed run has the same masks.
         seed = int(torch.randint(2**31, ()))
         dropout = make_dropout(self.model.config.dropout, self.train.device, seed)
-        videos = len(self.train.split)
+        videos = len(self.train)
         shuffled = self.train.order(torch.randperm(videos, generator=order))
         self.sums.clear()
         with fast_layers(self.model, dropout):
@@ -182,28 +182,28 @@ class FastLayer(HANLayer):
         videos, segments, hidden = own.shape
         heads = within.num_heads
 
-        def split(projected: Tensor) -> Tensor:
-            return projected.view(videos, segments, heads, -1).transpose(1, 2)
-
         # Of all segments in a row: products of two matrices, where networks are stacked as well.
         own, other = own.flatten(0, 1), other.flatten(0, 1)
-        projected = functional.linear(own, within.in_proj_weight, within.in_proj_bias)
-        query, key, value = projected.chunk(3, dim=-1)
-        parts = hidden, 2 * hidden
+        widths = hidden, 2 * hidden
         of_own, of_other = zip(
-            across.in_proj_weight.split(parts), across.in_proj_bias.split(parts), strict=True
+            across.in_proj_weight.split(widths), across.in_proj_bias.split(widths), strict=True
         )
-        asked = functional.linear(own, *of_own)
-        other_key, other_value = functional.linear(other, *of_other).chunk(2, dim=-1)
-
-        queries = torch.stack([split(query), split(asked)])
-        keys = torch.stack([split(key), split(other_key)])
-        values = torch.stack([split(value), split(other_value)])
+        projected = [
+            functional.linear(own, within.in_proj_weight, within.in_proj_bias),
+            functional.linear(own, *of_own),
+            functional.linear(other, *of_other),
+        ]
+        # Two attentions, each with its queries, keys and values.
+        parts = torch.cat(projected, dim=-1).view(videos, segments, 2, 3, heads, -1)
+        queries, keys, values = parts.permute(3, 2, 0, 4, 1, 5).contiguous().unbind()
         scaled = queries @ keys.transpose(-1, -2) * (hidden // heads) ** -0.5
         attended = self.dropout(short_softmax(scaled)) @ values
-        attended = attended.transpose(2, 3).reshape(2, videos, segments, hidden)
-        kept, crossed = attended.unbind()
-        return self.dropout(within.out_proj(kept)) + self.dropout(across.out_proj(crossed))
+        attended = attended.transpose(2, 3).reshape(2, videos * segments, hidden)
+        last = within.out_proj, across.out_proj
+        weights = torch.stack([each.weight for each in last])
+        biases = torch.stack([each.bias for each in last])
+        found = torch.baddbmm(biases[:, None], attended, weights.mT)
+        return self.dropout(found).sum(0).view(videos, segments, hidden)
 
     def _feed_forward(self, features: Tensor) -> Tensor:
         # Dropout before the activation is dropout behind it, and needs no copy of either.

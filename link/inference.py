@@ -57,8 +57,8 @@ class Predictions(NamedTuple):
 class Videos:
     """The arrays of a split, to be cut into batches on a device.
 
-    On a GPU all of them are copied there at once, so that no batch waits for the host. On a CPU
-    they stay what they are: of a store's arrays, only what a batch asks for is read.
+    On a GPU all of them are copied there at once, as float32, so that no batch waits for the host.
+    On a CPU they stay what they are: of a store's arrays, only what a batch asks for is read.
 
     Parameters
     ----------
@@ -74,9 +74,12 @@ class Videos:
         self.arrays = {name: array for name, array in split.arrays().items() if name in names}
         if self.device.type != "cpu":
             self.arrays = {
-                name: torch.from_numpy(np.array(array)).to(self.device)
+                name: torch.from_numpy(np.array(array)).to(self.device, torch.float32)
                 for name, array in self.arrays.items()
             }
+
+    def __len__(self) -> int:
+        return len(self.split)
 
     def order(self, chosen: Tensor) -> Tensor | np.ndarray:
         """Numbers of videos, integers of any shape, as the index that `batch` takes."""
@@ -140,7 +143,7 @@ def batches(
     ``device`` and ``names`` count for a split; `Videos` have theirs.
     """
     videos = split if isinstance(split, Videos) else Videos(split, device, names)
-    numbers = torch.arange(len(videos.split)) if order is None else torch.as_tensor(order)
+    numbers = torch.arange(len(videos)) if order is None else torch.as_tensor(order)
     numbers = videos.order(numbers)
     for start in range(0, len(numbers), size):
         yield videos.batch(numbers[start : start + size])

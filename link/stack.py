@@ -101,7 +101,7 @@ def networks_at_once(
     """
     device = torch.device(config.device)
     if device.type == "cuda":
-        data = sum(array.nbytes for array in dataset.train.arrays().values())
+        data = sum(4 * array.size for array in dataset.train.arrays().values())
         # What torch keeps for later is free as well.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         memory = 0.8 * (torch.cuda.mem_get_info(device)[0] + kept) - jobs * data
@@ -178,7 +178,7 @@ class Stack:
         """One pass of every network over the train split, each in its own order."""
         self.model.train()
         set_rate(self.optimiser, rate)
-        videos = len(self.train.split)
+        videos = len(self.train)
         shuffled = torch.stack([torch.randperm(videos, generator=own) for own in self.orders])
         order = self.train.order(shuffled)
         self.sums.clear()
@@ -202,8 +202,11 @@ class Stack:
             return *decide(output), output.segment_prob.float(), output.video_prob.float()
 
         found = []
-        size = max(1, EVALUATION_BATCH // len(self.seeds))
-        numbers = self.val.order(torch.arange(len(self.val.split)))
+        size = EVALUATION_BATCH
+        if self.val.device.type == "cpu":
+            # As much at a time as of one network, which the processor's caches hold.
+            size = max(1, size // len(self.seeds))
+        numbers = self.val.order(torch.arange(len(self.val)))
         with fast_layers(self.model, nn.Identity()), self.objective.precision():
             for start in range(0, len(numbers), size):
                 inputs = self.val.batch(numbers[start : start + size]).inputs
@@ -297,9 +300,6 @@ def clip_each(parameters: Sequence[Tensor], norm: float) -> None:
     their first axis.
     """
     gradients = [each.grad for each in parameters if each.grad is not None]
-    norms = torch.stack(
-        [each.flatten(1).norm(dim=1) if each.ndim > 1 else each.abs() for each in gradients]
-    )
-    scale = (norm / (norms.norm(dim=0) + 1e-6)).clamp(max=1.0)
-    for each in gradients:
-        each.mul_(scale.view(-1, *[1] * (each.ndim - 1)))
+    norms = torch.cat([each.view(len(each), -1) for each in gradients], dim=1).norm(dim=1)
+    scale = (norm / (norms + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_(gradients, [scale.view(-1, *[1] * (each.ndim - 1)) for each in gradients])

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from link.dataset import Dataset, Split
 from link.errors import LinkError
-from link.inference import batches, evaluate
+from link.inference import INPUTS, Videos, batches, evaluate
 from link.metrics import VIDEO_SCORE
 from link.model import LINK, LinkConfig
 from link.runs import RunFolder
@@ -152,6 +152,8 @@ def fit(
             on_epoch(record)
 
     model.load_state_dict(best_weights)
+    # Or gradients would go with the model, and on a GPU a recorded step's memory with them.
+    optimiser.zero_grad()
     best, scores = best_epoch(history), held_out_scores(model, dataset, config.device)
     if folder is not None:
         folder.finish(best_weights, scores, best)
@@ -167,7 +169,7 @@ def held_out_scores(model: LINK, dataset: Dataset, device: str) -> dict[str, dic
 def train_epoch(
     model: LINK,
     optimiser: torch.optim.Optimizer,
-    split: Split,
+    split: Split | Videos,
     config: TrainingConfig,
     rate: float,
     order: torch.Generator,
@@ -198,10 +200,13 @@ def plain_training(
 ) -> tuple[Callable, Callable]:
     """:func:`train_epoch` of a rate and an order, and the scores of the validation split."""
 
-    def run_epoch(rate: float, order: torch.Generator) -> dict[str, float]:
-        return train_epoch(model, optimiser, dataset.train, config, rate, order)
+    train = Videos(dataset.train, config.device)
+    val = Videos(dataset.val, config.device, INPUTS)
 
-    return run_epoch, lambda: evaluate(model, dataset.val, config.device)
+    def run_epoch(rate: float, order: torch.Generator) -> dict[str, float]:
+        return train_epoch(model, optimiser, train, config, rate, order)
+
+    return run_epoch, lambda: evaluate(model, val)
 
 
 def fast_training(
@@ -216,7 +221,8 @@ def fast_training(
 
 def check_finite(tensors: Iterable[Tensor], config: TrainingConfig) -> None:
     """Raise TrainingError if the training has diverged to infinities or NaN."""
-    if not all(tensor.isfinite().all() for tensor in tensors):
+    # By the norm of all of them, so that a GPU is waited for once.
+    if not nn.utils.get_total_norm(tensors).isfinite():
         raise TrainingError(
             "the training diverged, its numbers are no longer finite; lower the learning rate "
             f"({config.learning_rate})"
@@ -252,7 +258,8 @@ def adamw(
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
-        fused=config.mode != "plain",
+        # Not False: that would rule out torch's other quick way on a GPU as well.
+        fused=True if config.mode != "plain" else None,
     )
 
 

@@ -1,5 +1,6 @@
 """A step is computed as usual, then recorded once, then replayed with other videos."""
 
+import itertools
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -21,61 +22,79 @@ class Stream:
         pass
 
 
+class Graph:
+    """Stands in for torch's CUDA graphs: keeps what a step reads while it is recorded."""
+
+    def __init__(self, log):
+        self.log, self.read = log, []
+
+    def replay(self):
+        # A graph reads the very memory that it was recorded with.
+        (chosen,) = self.read
+        self.log.append(("replayed", chosen.tolist()))
+
+
 class Recorder:
-    """Stands in for torch's CUDA graphs: keeps what a step does while it is recorded."""
+    """Steps that tell whether they are computed as usual or by a `Graph`."""
 
     def __init__(self, monkeypatch):
-        self.recording, self.log, self.kept = False, [], []
+        self.recording, self.log, self.graphs, self.places = None, [], [], set()
+        handles = itertools.count()
         monkeypatch.setattr(torch.cuda, "device", self.beside)
         monkeypatch.setattr(torch.cuda, "Stream", Stream)
         monkeypatch.setattr(torch.cuda, "current_stream", Stream)
         monkeypatch.setattr(torch.cuda, "stream", self.beside)
-        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(self.log))
         monkeypatch.setattr(torch.cuda, "graph", self.record)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, next(handles)))
 
     @contextmanager
     def beside(self, stream_or_device):
         yield
 
     @contextmanager
-    def record(self, graph):
-        self.recording = True
-        yield
-        self.recording = False
+    def record(self, graph, pool, stream):
+        self.places.add((pool, stream))
+        self.recording = graph
+        try:
+            yield
+        finally:
+            self.recording = None
+        self.graphs.append(graph)
 
     def step(self, chosen):
         if self.recording:
-            self.kept.append(chosen)
+            self.recording.read.append(chosen)
         else:
             self.log.append(("computed", chosen.tolist()))
-
-    def replay(self):
-        # A graph reads the very memory that it was recorded with.
-        (chosen,) = self.kept
-        self.log.append(("replayed", chosen.tolist()))
 
 
 def test_a_step_is_recorded_once_and_replayed_with_what_it_is_called_with(monkeypatch):
     graphs = Recorder(monkeypatch)
     take = Replay(torch.device("cuda"))
     batches = [torch.arange(start, start + 4) for start in range(0, 24, 4)]
-    batches.insert(5, torch.tensor([90, 91]))
     for batch in batches:
         take(graphs.step, batch)
-    words = ["computed"] * WARM_UP + ["replayed"] * 2 + ["computed", "replayed"]
+    words = ["computed"] * WARM_UP + ["replayed"] * 3
     expected = [(word, batch.tolist()) for word, batch in zip(words, batches, strict=True)]
     assert graphs.log == expected
+    assert len(graphs.graphs) == 1
     assert batches[3].tolist() == [12, 13, 14, 15]
 
 
-def test_an_odd_batch_is_no_warm_up(monkeypatch):
+def test_every_size_of_batch_has_a_recording_of_its_own(monkeypatch):
     graphs = Recorder(monkeypatch)
     take = Replay(torch.device("cuda"))
-    for size in (4, 2, 2, 2, 4, 4):
-        take(graphs.step, torch.zeros(size, dtype=torch.long))
-    assert not graphs.kept
-    take(graphs.step, torch.ones(4, dtype=torch.long))
-    assert graphs.log[-1] == ("replayed", [1, 1, 1, 1])
+    whole, rest = torch.arange(4), torch.tensor([90, 91])
+    for _ in range(WARM_UP + 2):
+        take(graphs.step, whole)
+        take(graphs.step, rest)
+    words = ["computed"] * WARM_UP + ["replayed"] * 2
+    assert graphs.log == [(word, each.tolist()) for word in words for each in (whole, rest)]
+    assert len(graphs.graphs) == 2
+    # In one place: memory is shared, and libraries have chosen their ways on that stream.
+    ((_, stream),) = graphs.places
+    assert stream is take.aside
 
 
 def test_a_recording_that_fails_is_not_replayed(monkeypatch):
@@ -90,7 +109,9 @@ def test_a_recording_that_fails_is_not_replayed(monkeypatch):
     for _ in range(2):
         with pytest.raises(MemoryError):
             take(failing, batch)
-    assert take.graph is None and len(graphs.log) == WARM_UP
+    assert not graphs.graphs and len(graphs.log) == WARM_UP
+    take(graphs.step, batch)
+    assert graphs.log[WARM_UP:] == [("replayed", batch.tolist())]
 
 
 def test_on_a_cpu_a_step_is_taken_as_it_is():
@@ -181,7 +202,7 @@ def test_a_step_that_copied_would_be_found_out(no_data):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_on_a_gpu_a_resumed_training_goes_on_where_it_stopped(tmp_path):
-    dataset, network = tiny_dataset(), tiny_network(dropout=0.0)
+    dataset, network = tiny_dataset(), tiny_network(dropout=0.1)
     config = replace(TRAINING, device="cuda", mode="fast")
     whole = fit(dataset, network, config)
 

@@ -1,31 +1,35 @@
-"""Times training and the ablation on a GPU, at full size, and compares recorded with plain steps.
+"""Times training and the ablation on a GPU, at full size; compares recorded with plain steps.
 
-Random numbers in the shapes of LLP's features, 10,000 / 649 / 1,200 videos. Writes
-``book/benchmarks_gpu.json`` anew after each figure, the quick ones first, so that a run that is
-cut off keeps what it has measured. Without a GPU, ``--device cpu --videos 40 --epochs 1`` shows
-that it runs; its figures mean nothing then.
+Random numbers in the shapes of LLP's features, 10,000 / 649 / 1,200 videos. Each figure is added
+to ``book/benchmarks_gpu.json`` as it is measured, the quick ones first. A run that is cut off is
+continued by the same command; without the file all is measured anew. Without a GPU, ``--device
+cpu --videos 40 --epochs 1`` shows that it runs; its figures mean nothing then.
 
     python tests/benchmarks/gpu.py
 """
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from timing import seconds
 
-from link.ablation import run_ablation
+from link.ablation import VALOR, variants
 from link.dataset import Dataset, Split
+from link.errors import LinkError
 from link.events import CLASSES, SEGMENTS
 from link.files import write_whole
 from link.model import LinkConfig
-from link.stack import Stack, networks_at_once
+from link.stack import Stack, fit_stack, networks_at_once
 from link.training import (
+    Fitted,
     TrainingConfig,
     build,
     fast_training,
@@ -39,6 +43,7 @@ ROOT = Path(__file__).parents[2]
 #: What is aimed at, in seconds on one H100.
 SIXTY_EPOCHS, ABLATION = 15.0, 180.0
 SEEDS = range(5)
+OF_ABLATION, COMBINATIONS = f"ablation, s for {len(SEEDS)} seeds", 8
 
 
 def random_dataset(videos: int) -> Dataset:
@@ -118,22 +123,71 @@ def many(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> float
     )
 
 
-def figures(dataset: Dataset, config: TrainingConfig) -> Iterator[tuple[str, float]]:
-    """Every figure with its name, as it is measured."""
+def ablation(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> list[Fitted]:
+    """The networks of one variant as `link.ablation.run_ablation` trains them."""
+    stacks = -(-len(SEEDS) // networks_at_once(dataset, network, config))
+    parts = (fit_stack(dataset, network, config, SEEDS[first::stacks]) for first in range(stacks))
+    return [fitted for part in parts for fitted in part]
+
+
+Figures = Iterator[tuple[str, Callable[[], float]]]
+
+
+def figures(dataset: Dataset, config: TrainingConfig) -> Figures:
+    """Every figure's name, with what measures it."""
     network = fitting_config(dataset)
-    yield "recorded and plain steps, largest difference", agreement(dataset, network, config)
+    yield (
+        "recorded and plain steps, largest difference",
+        partial(agreement, dataset, network, config),
+    )
     modes = {"bfloat16": replace(config, mode="half"), "float32": replace(config, mode="fast")}
     for words, this in modes.items():
-        took = seconds(lambda this=this: fit(dataset, network, this))
-        yield f"{config.epochs} epochs with validation, s, {words}", took
-        factor = against_plain(dataset, network, this)
-        yield f"an epoch, times the plain loop in float32, {words}", factor
-        factor = many(dataset, network, this)
-        yield f"five networks, times one after another, {words}", factor
-        yield f"networks at once, {words}", networks_at_once(dataset, network, this)
+        given = dataset, network, this
+        training = f"{config.epochs} epochs with validation, s, {words}"
+        yield training, partial(seconds, partial(fit, *given))
+        yield f"an epoch, times the plain loop in float32, {words}", partial(against_plain, *given)
+        yield f"five networks, times one after another, {words}", partial(many, *given)
+        yield f"networks at once, {words}", partial(networks_at_once, *given)
     for words, this in modes.items():
-        took = seconds(lambda this=this: run_ablation(dataset, network, this, SEEDS))
-        yield f"ablation of {len(SEEDS)} seeds, s, {words}", took
+        for name, variant in variants(network).items():
+            if name != VALOR:
+                work = partial(ablation, dataset, variant, this)
+                yield f"{OF_ABLATION}, {words}, {name}", partial(seconds, work)
+
+
+def sums(found: dict[str, float]) -> dict[str, float]:
+    """What the ablation's combinations take together, where all are measured."""
+    parts = defaultdict(list)
+    for name, value in found.items():
+        if name.startswith(OF_ABLATION):
+            parts[name.rpartition(",")[0]].append(value)
+    return {name: sum(each) for name, each in parts.items() if len(each) == COMBINATIONS}
+
+
+def measure(figures: Figures, machine: dict[str, object], out: Path | None) -> None:
+    """Measure what the file, if there is one, does not have yet; print and keep it one by one.
+
+    Raises
+    ------
+    LinkError
+        If the file's figures are of another machine or of other sizes.
+    """
+    found: dict[str, float] = {}
+    if out and out.exists():
+        there = json.loads(out.read_text())
+        if any(there["machine"].get(name) != machine[name] for name in machine if name != "when"):
+            raise LinkError(f"{out} has figures of something else; move it, or name another --out")
+        found = there["figures"]
+    for name, work in figures:
+        if name not in found:
+            found[name] = work()
+            print(f"{found[name]:10.3g}  {name}", flush=True)
+            if out:
+                content = {"machine": machine, "figures": found, "sums": sums(found)}
+                text = json.dumps(content, indent=1) + "\n"
+                write_whole(out, lambda file, text=text: file.write(text.encode()))
+    for name, value in sums(found).items():
+        print(f"{value:10.3g}  {name}, together")
 
 
 def main() -> None:
@@ -149,18 +203,16 @@ def main() -> None:
     machine = {
         "accelerator": torch.cuda.get_device_name() if asked.device == "cuda" else "none",
         "videos": asked.videos,
+        "epochs": asked.epochs,
         "torch": torch.__version__,
         "when": datetime.now(UTC).date().isoformat(),
         "aim": {"60 epochs, s": SIXTY_EPOCHS, "ablation, s": ABLATION},
     }
     config = TrainingConfig(device=asked.device, mode="fast", epochs=asked.epochs)
-    found: dict[str, float] = {}
-    for name, value in figures(random_dataset(asked.videos), config):
-        print(f"{value:10.3g}  {name}", flush=True)
-        found[name] = value
-        if out:
-            result = json.dumps({"machine": machine, "figures": found}, indent=1) + "\n"
-            write_whole(out, lambda file, result=result: file.write(result.encode()))
+    try:
+        measure(figures(random_dataset(asked.videos), config), machine, out)
+    except LinkError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ video and kind, audio upsampled to 2 x 1024 cells in every step, evaluation of o
 scores by loops over classes and events, annotations looked up in a table for every video.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -101,10 +102,19 @@ def loader(videos: Videos, batch: int, shuffled: bool) -> DataLoader:
     return DataLoader(videos, batch_size=batch, shuffle=shuffled)
 
 
+def on_device_of(network: Network, batches: DataLoader) -> Iterator[dict]:
+    device = next(network.parameters()).device
+    for batch in batches:
+        yield {
+            kind: each.to(device) if isinstance(each, torch.Tensor) else each
+            for kind, each in batch.items()
+        }
+
+
 def train_epoch(network: Network, batches: DataLoader, optimiser: torch.optim.Optimizer) -> float:
     network.train()
     total = 0.0
-    for batch in batches:
+    for batch in on_device_of(network, batches):
         optimiser.zero_grad()
         video, _, logits = network(batch["audio"], batch["visual"], batch["motion"])
         loss = functional.binary_cross_entropy(video.clamp(1e-7, 1 - 1e-7), batch["weak"].float())
@@ -126,10 +136,10 @@ def evaluate(network: Network, videos: Videos, tables: list[pd.DataFrame]) -> di
     """The ten scores; `tables` are the annotations of what is heard and what is seen."""
     network.eval()
     found = []
-    for batch in loader(videos, 1, False):
+    for batch in on_device_of(network, loader(videos, 1, False)):
         video, probability, _ = network(batch["audio"], batch["visual"], batch["motion"])
-        said = (video.numpy() >= 0.5).astype(int)
-        grids = (probability[0].numpy() >= 0.5).astype(int) * said[None]
+        said = (video.cpu().numpy() >= 0.5).astype(int)
+        grids = (probability[0].cpu().numpy() >= 0.5).astype(int) * said[None]
         truth = [grid_of(table, batch["name"][0], videos.classes) for table in tables]
         found.append(video_scores(grids[:, 0].T, grids[:, 1].T, *truth))
     return mean_scores(found)
