@@ -1,4 +1,4 @@
-"""Steps of training on a GPU, recorded once as a CUDA graph and replayed.
+"""Steps of training on a GPU, recorded as a CUDA graph for each size of batch, and replayed.
 
 A network of VALOR++'s size keeps a GPU busy for less time than Python needs to ask for its many
 small operations. A replayed graph asks for all of them at once.
@@ -33,7 +33,7 @@ def step_taker(device: torch.device) -> Callable[[Step, Tensor], None]:
 class Recording:
     """The steps with batches of one size."""
 
-    taken: int = 0  #: as usual, up to `WARM_UP`
+    taken: int = 0  #: computed as usual so far, at most `WARM_UP`
     chosen: Tensor | None = None  #: what the graph reads
     graph: torch.cuda.CUDAGraph | None = None
 

@@ -5,7 +5,8 @@ For networks of VALOR++'s size. Against the plain epoch, which stays the one to 
 - self-attention and cross-modal attention attend side by side, in one product for both;
 - on a CPU, dropout's masks come from a generator that is several times faster than torch's;
 - the optimiser is a fused one, and losses are added up on the device, so nothing waits for them;
-- on a GPU the data lie on it, and a step is recorded once and replayed (`link.capture`);
+- on a GPU the data lie on it, and a step is recorded, for each size of batch once, and replayed
+  (`link.capture`);
 - on request, products are in bfloat16, with weights and losses in float32.
 
 Without dropout the losses are those of the plain epoch up to rounding; with it, other segments are
@@ -202,8 +203,10 @@ class FastLayer(HANLayer):
         last = within.out_proj, across.out_proj
         weights = torch.stack([each.weight for each in last])
         biases = torch.stack([each.bias for each in last])
-        found = torch.baddbmm(biases[:, None], attended, weights.mT)
-        return self.dropout(found).sum(0).view(videos, segments, hidden)
+        found = self.dropout(torch.baddbmm(biases[:, None], attended, weights.mT))
+        # No sum, which a GPU's autocast would make of float32.
+        kept, crossed = found.unbind()
+        return (kept + crossed).view(videos, segments, hidden)
 
     def _feed_forward(self, features: Tensor) -> Tensor:
         # Dropout before the activation is dropout behind it, and needs no copy of either.

@@ -191,7 +191,7 @@ def train_epoch(
         optimiser.step()
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + term.item() * len(batch.weak)
-    check_finite([torch.tensor(sums["total"]), *model.parameters()], config)
+    check_finite([*model.parameters(), torch.tensor(sums["total"])], config)
     return {name: total / len(split) for name, total in sums.items()}
 
 

@@ -200,30 +200,33 @@ def test_a_step_that_copied_would_be_found_out(no_data):
     assert watch.found == ["_to_copy"]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+#: Each epoch ends with a smaller batch, which is computed, recorded and replayed as well.
+ON_GPU = replace(TRAINING, device="cuda", mode="fast", epochs=WARM_UP + 3)
+
+
+@needs_gpu
 def test_on_a_gpu_a_resumed_training_goes_on_where_it_stopped(tmp_path):
     dataset, network = tiny_dataset(), tiny_network(dropout=0.1)
-    config = replace(TRAINING, device="cuda", mode="fast")
-    whole = fit(dataset, network, config)
+    whole = fit(dataset, network, ON_GPU)
 
     def stop(record):
-        if record["epoch"] == 2:
+        if record["epoch"] == WARM_UP + 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(dataset, network, config, RunFolder(tmp_path / "r", dataset, network, config), stop)
-    folder = RunFolder(tmp_path / "r", dataset, network, config, resume=True)
-    resumed = fit(dataset, network, config, folder)
+        fit(dataset, network, ON_GPU, RunFolder(tmp_path / "r", dataset, network, ON_GPU), stop)
+    folder = RunFolder(tmp_path / "r", dataset, network, ON_GPU, resume=True)
+    resumed = fit(dataset, network, ON_GPU, folder)
     for expected, found in zip(whole.history, resumed.history, strict=True):
         assert found["loss"] == pytest.approx(expected["loss"], rel=1e-3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@needs_gpu
 @pytest.mark.parametrize("mode", ["fast", "half"])
 def test_on_a_gpu_the_recorded_training_is_the_plain_one(mode):
     dataset, network = tiny_dataset(), tiny_network(dropout=0.0)
-    config = replace(TRAINING, device="cuda")
-    plain, recorded = (fit(dataset, network, replace(config, mode=m)) for m in ("plain", mode))
+    plain, recorded = (fit(dataset, network, replace(ON_GPU, mode=m)) for m in ("plain", mode))
     for expected, found in zip(plain.history, recorded.history, strict=True):
         tolerance = 1e-3 if mode == "fast" else 3e-2
         assert found["loss"] == pytest.approx(expected["loss"], rel=tolerance)

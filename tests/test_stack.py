@@ -12,6 +12,7 @@ from tiny import TRAINING, tiny_dataset, tiny_network
 
 from link import stack
 from link.ablation import run_ablation
+from link.capture import WARM_UP
 from link.fast import FastTraining
 from link.inference import evaluate, predict
 from link.stack import Stack, bytes_in_training, clip_each, fit_stack, networks_at_once
@@ -204,5 +205,5 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is n
 @needs_gpu
 def test_on_a_gpu_a_stack_is_what_its_networks_are_alone():
     network = tiny_network(dropout=0.0)
-    on_gpu = replace(FAST, device="cuda")
+    on_gpu = replace(FAST, device="cuda", epochs=WARM_UP + 3)
     assert_alike(fit_stack(DATASET, network, on_gpu, SEEDS), alone(network, on_gpu), rel=1e-2)

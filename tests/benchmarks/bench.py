@@ -1,8 +1,9 @@
 """Times the package against the published procedure and the machine's own limits.
 
 Every figure is a ratio to a baseline measured in the same run, in turns, each the shortest of some
-turns: seconds on a machine that others use too mean little. Writes ``book/benchmarks.json``
-and the same as ``book/benchmarks.csv``, which the page on speed shows.
+turns: seconds on a machine that others use too mean little. Adds this machine's figures to
+``book/benchmarks.json``, in place of older ones of the like, and makes of it
+``book/benchmarks.csv``, which the page on speed shows.
 
     python tests/benchmarks/bench.py [--device cuda]
 """
@@ -189,7 +190,7 @@ def start_up() -> dict[str, float]:
     }
 
 
-def machine(device: str) -> dict[str, object]:
+def machine(device: str) -> dict[str, str]:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -206,6 +207,23 @@ def machine(device: str) -> dict[str, object]:
     }
 
 
+def keep(machine: dict[str, str], figures: dict[str, float], path: Path) -> None:
+    """Put a machine's figures first in a file, in place of its older ones, and write its table."""
+    runs = json.loads(path.read_text()) if path.exists() else []
+    like = ("processor", "accelerator")
+    others = [run for run in runs if any(run["machine"][x] != machine[x] for x in like)]
+    runs = [{"machine": machine, "figures": figures}, *others]
+    path.write_text(json.dumps(runs, indent=1) + "\n")
+    with open(path.with_suffix(".csv"), "w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("figure", *(run["machine"]["processor"] for run in runs)))
+        for name in dict.fromkeys(name for run in runs for name in run["figures"]):
+            found = (run["figures"].get(name) for run in runs)
+            rows.writerow((name, *("" if value is None else f"{value:.3g}" for value in found)))
+        for name in ("accelerator", "torch", "when"):
+            rows.writerow((name, *(run["machine"][name] for run in runs)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
@@ -216,15 +234,9 @@ def main() -> None:
         found = training(folder / "published", asked.device)
         found |= scores() | store(folder) | memory(folder / "store") | start_up()
         found |= many() | extraction(folder / "clips", asked.device)
-    result = {"machine": machine(asked.device), "figures": found}
-    asked.out.write_text(json.dumps(result, indent=1) + "\n")
-    with open(asked.out.with_suffix(".csv"), "w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("figure", "value"))
-        rows.writerows((name, f"{value:.3g}") for name, value in found.items())
-        rows.writerows(result["machine"].items())
     for name, value in found.items():
         print(f"{value:10.3g}  {name}")
+    keep(machine(asked.device), found, asked.out)
 
 
 if __name__ == "__main__":

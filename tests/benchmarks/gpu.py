@@ -22,6 +22,7 @@ import torch
 from timing import seconds
 
 from link.ablation import VALOR, variants
+from link.capture import WARM_UP
 from link.dataset import Dataset, Split
 from link.errors import LinkError
 from link.events import CLASSES, SEGMENTS
@@ -76,9 +77,12 @@ def random_dataset(videos: int) -> Dataset:
 
 
 def agreement(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> float:
-    """The largest relative difference of the losses of two epochs, recorded and plain."""
+    """The largest relative difference of the losses of some epochs, recorded and plain.
+
+    Each epoch ends with a smaller batch; of both sizes some are computed, recorded and replayed.
+    """
     small = replace(dataset, train=dataset.train.subset(slice(0, 5 * config.batch_size + 7)))
-    short = replace(config, epochs=2, warmup_epochs=1)
+    short = replace(config, epochs=WARM_UP + 3, warmup_epochs=1)
     still = replace(network, dropout=0.0)
     plain, fast = (
         fit(small, still, replace(short, mode=mode)).history for mode in ("plain", "fast")
