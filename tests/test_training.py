@@ -253,6 +253,10 @@ def test_the_weights_are_those_of_the_best_epoch_on_validation(monkeypatch):
     assert not fitted.model.training
 
 
+def test_a_trained_network_holds_no_gradients(fitted):
+    assert all(weights.grad is None for weights in fitted.model.parameters())
+
+
 def test_the_scores_are_those_of_the_weights(fitted):
     assert fitted.best_epoch == best_epoch(fitted.history)
     assert fitted.scores["val"] == fitted.history[fitted.best_epoch - 1]["val"]
