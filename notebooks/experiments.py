@@ -114,7 +114,7 @@ EXPERIMENTS = {
         tuple({"teacher_error": error} for error in (0.0, 0.35, 0.7, 1.05, 1.4)),
         redrawn=True,
     ),
-    "precision": Experiment((VALOR, VALOR + HALF), range(48)),
+    "precision": Experiment((VALOR, VALOR + HALF), range(144)),
 }
 
 
