@@ -608,10 +608,11 @@ for modality, matrix in shifts.items():
 # - A check by shuffled labels takes a few lines and tells an honest input from a leaking one. Run
 #   it on any method whose inputs come from somewhere else.
 # - The leak has a size that can be measured. On llp-sim (simulated) it is small. Feeding targets
-#   to honest networks is told from zero, with the chapter's own seeds and in the settled runs;
-#   over the levels of teachers, with the two best only. The mistake made throughout is not,
-#   with three seeds. A small leak is still a leak: methods are published for differences of a
-#   similar size ([published results](../book/published_results.md)).
+#   to honest networks is told from zero in the settled runs; over the levels of teachers, with the
+#   two best only. Three seeds and few epochs are too little: from one processor to another these
+#   networks round otherwise, and an interval that touches zero may hold it or not. A small leak is
+#   still a leak: methods are published for differences of a similar size
+#   ([published results](../book/published_results.md)).
 # - A switch is not a control. Turning PLSIM off removes its layers along with its words; only the
 #   wordless variant tells the two apart. An ablation without it would credit the teachers with
 #   whatever the layers do.

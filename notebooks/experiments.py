@@ -308,15 +308,15 @@ class Stored:
         self.experiment = EXPERIMENTS[name]
 
     def __str__(self) -> str:
-        """Two lines that say where the numbers come from."""
+        """Three lines that say where the numbers come from."""
         p, machine = self.provenance, self.provenance["versions"]
         code = p["commit"][:10] + p["commit"][40:]
         each = f"{len(p['seeds'])} seeds each"
         if self.experiment.redrawn:
             each += ", every seed on a draw of its own"
         return (
-            f"stored results of `make experiments`, {p['data']}: {len(self.records)} networks, "
-            f"{p['training']['epochs']} epochs, {each}\n"
+            f"stored results of `make experiments`, {p['data']}:\n"
+            f"{len(self.records)} networks, {p['training']['epochs']} epochs, {each}\n"
             f"commit {code}, {p['when']}, torch {machine['torch']}, "
             f"{p['jobs']} jobs of one thread, {p['minutes']} minutes"
         )
