@@ -3,7 +3,8 @@
 Import this before torch. Training multiplies rounding errors, and processors round differently; so
 that a chapter's stored outputs come out again on another machine, this holds the numerical
 libraries to one instruction set and one thread. The networks of the book are too small to profit
-from more.
+from more. It does not reach from one maker's processors to another's, whose matrix products MKL
+computes in other ways: there the last digit of a score may differ.
 """
 
 import inspect
