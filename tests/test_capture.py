@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import TRAINING, tiny_dataset, tiny_network
+from tiny import ON_GPU, TRAINING, needs_gpu, tiny_dataset, tiny_network
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -198,11 +198,6 @@ def test_a_step_that_copied_would_be_found_out(no_data):
     with FromTheHost() as watch:
         training._step(chosen)
     assert watch.found == ["_to_copy"]
-
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-#: Each epoch ends with a smaller batch, which is computed, recorded and replayed as well.
-ON_GPU = replace(TRAINING, device="cuda", mode="fast", epochs=WARM_UP + 3)
 
 
 @needs_gpu

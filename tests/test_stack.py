@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import TRAINING, tiny_dataset, tiny_network
+from tiny import ON_GPU, TRAINING, needs_gpu, tiny_dataset, tiny_network
 
 from link import stack
 from link.ablation import run_ablation
-from link.capture import WARM_UP
 from link.fast import FastTraining
 from link.inference import evaluate, predict
 from link.stack import Stack, bytes_in_training, clip_each, fit_stack, networks_at_once
@@ -199,11 +198,7 @@ def test_an_ablation_does_not_depend_on_how_many_train_at_once(monkeypatch):
             assert one.scores == pytest.approx(other.scores)
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-
-
 @needs_gpu
 def test_on_a_gpu_a_stack_is_what_its_networks_are_alone():
     network = tiny_network(dropout=0.0)
-    on_gpu = replace(FAST, device="cuda", epochs=WARM_UP + 3)
-    assert_alike(fit_stack(DATASET, network, on_gpu, SEEDS), alone(network, on_gpu), rel=1e-2)
+    assert_alike(fit_stack(DATASET, network, ON_GPU, SEEDS), alone(network, ON_GPU), rel=1e-2)

@@ -1,9 +1,12 @@
 """A data set and a network so small that a test can train one in a tenth of a second."""
 
+from dataclasses import replace
 from functools import cache
 
+import pytest
 import torch
 
+from link.capture import WARM_UP
 from link.dataset import Dataset
 from link.model import LinkConfig
 from link.simulation import SimulationConfig, simulate
@@ -36,6 +39,10 @@ TRAINING = TrainingConfig(
     warmup_epochs=1,
     seed=3,
 )
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+#: Each epoch ends with a smaller batch, which is computed, recorded and replayed as well.
+ON_GPU = replace(TRAINING, device="cuda", mode="fast", epochs=WARM_UP + 3)
 
 
 @cache
