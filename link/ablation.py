@@ -23,7 +23,7 @@ from link.files import make_writable
 from link.intervals import Interval, interval
 from link.model import VALOR_SWITCHES, LinkConfig
 from link.runs import RunError, describe_data, versions, write_json
-from link.stack import fit_stack, networks_at_once
+from link.stack import fit_stack, seeds_of_stacks
 from link.training import TrainingConfig, check_fit, fit
 
 MODULES = {"tsam": "TSAM", "s_loss": "S-LOSS", "plsim": "PLSIM"}
@@ -100,10 +100,10 @@ def run_ablation(
     work = []
     for name, variant in variants(config).items():
         missing = [seed for seed in seeds if (name, seed) not in known]
-        stacks = len(missing)
+        parts = [[seed] for seed in missing]
         if training.mode != "plain" and len(missing) > 1:
-            stacks = -(-len(missing) // networks_at_once(dataset, variant, training, jobs))
-        work += [(name, variant, training, missing[first::stacks]) for first in range(stacks)]
+            parts = seeds_of_stacks(dataset, variant, training, missing, jobs)
+        work += [(name, variant, training, part) for part in parts]
     for records in _run(dataset, work, min(jobs, len(work))):
         for record in records:
             known[record.variant, record.seed] = record

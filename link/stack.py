@@ -110,6 +110,18 @@ def networks_at_once(
     return max(1, int(memory / jobs / bytes_in_training(dataset, model_config, config)))
 
 
+def seeds_of_stacks(
+    dataset: Dataset,
+    model_config: LinkConfig,
+    config: TrainingConfig,
+    seeds: Sequence[int],
+    jobs: int = 1,
+) -> list[Sequence[int]]:
+    """The seeds of as few stacks as fit into memory, ``jobs`` at a time, nearly equal in size."""
+    number = -(-len(seeds) // networks_at_once(dataset, model_config, config, jobs))
+    return [seeds[first::number] for first in range(number)]
+
+
 def bytes_in_training(dataset: Dataset, model_config: LinkConfig, config: TrainingConfig) -> int:
     """About how much memory a network of a stack takes while it trains.
 

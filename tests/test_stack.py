@@ -14,7 +14,14 @@ from link import stack
 from link.ablation import run_ablation
 from link.fast import FastTraining
 from link.inference import evaluate, predict
-from link.stack import Stack, bytes_in_training, clip_each, fit_stack, networks_at_once
+from link.stack import (
+    Stack,
+    bytes_in_training,
+    clip_each,
+    fit_stack,
+    networks_at_once,
+    seeds_of_stacks,
+)
 from link.training import TrainingError, best_epoch, build, fit, make_optimiser
 
 DATASET = tiny_dataset()
@@ -168,6 +175,14 @@ def test_memory_bounds_the_number_of_networks(monkeypatch):
     assert networks_at_once(DATASET, replace(network, layers=200), FAST) == 1
 
 
+@pytest.mark.parametrize(("bound", "sizes"), [(1, [1] * 7), (3, [3, 2, 2]), (4, [4, 3]), (9, [7])])
+def test_seeds_go_into_few_stacks_of_nearly_equal_size(monkeypatch, bound, sizes):
+    monkeypatch.setattr("link.stack.networks_at_once", lambda *_: bound)
+    dealt = seeds_of_stacks(DATASET, tiny_network(), FAST, range(10, 17))
+    assert [len(seeds) for seeds in dealt] == sizes
+    assert sorted(seed for seeds in dealt for seed in seeds) == list(range(10, 17))
+
+
 def test_the_estimate_of_memory_changes_no_random_number():
     torch.manual_seed(3)
     expected = torch.rand(3)
@@ -188,7 +203,7 @@ def test_an_ablation_does_not_depend_on_how_many_train_at_once(monkeypatch):
     monkeypatch.setattr("link.ablation.fit_stack", remembered)
     found = {}
     for size in (1, 2, 5):
-        monkeypatch.setattr("link.ablation.networks_at_once", lambda *_, size=size: size)
+        monkeypatch.setattr("link.stack.networks_at_once", lambda *_, size=size: size)
         found[size] = run_ablation(DATASET, network, short, SEEDS)
     # Each of five variants has its three seeds alone, as two and one, or at once.
     assert stacks == [2] * 5 + [3] * 5

@@ -28,7 +28,7 @@ from link.errors import LinkError
 from link.events import CLASSES, SEGMENTS
 from link.files import write_whole
 from link.model import LinkConfig
-from link.stack import Stack, fit_stack, networks_at_once
+from link.stack import Stack, fit_stack, networks_at_once, seeds_of_stacks
 from link.training import (
     Fitted,
     TrainingConfig,
@@ -129,9 +129,10 @@ def many(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> float
 
 def ablation(dataset: Dataset, network: LinkConfig, config: TrainingConfig) -> list[Fitted]:
     """The networks of one variant as `link.ablation.run_ablation` trains them."""
-    stacks = -(-len(SEEDS) // networks_at_once(dataset, network, config))
-    parts = (fit_stack(dataset, network, config, SEEDS[first::stacks]) for first in range(stacks))
-    return [fitted for part in parts for fitted in part]
+    given = dataset, network, config
+    return [
+        fitted for part in seeds_of_stacks(*given, SEEDS) for fitted in fit_stack(*given, part)
+    ]
 
 
 Figures = Iterator[tuple[str, Callable[[], float]]]

@@ -6,7 +6,6 @@ from unittest.mock import patch
 import torch
 from timing import seconds, shortest
 
-from link import ablation
 from link.ablation import run_ablation
 from link.presets import open_dataset, usual_network, usual_training
 from link.stack import Stack
@@ -53,7 +52,7 @@ def many() -> dict[str, float]:
     def grid(jobs: int) -> Callable[[], object]:
         return lambda: run_ablation(dataset, without, training, SEEDS, jobs)
 
-    with patch.object(ablation, "networks_at_once", lambda *_: 1):
+    with patch("link.stack.networks_at_once", lambda *_: 1):
         one_by_one, two_at_a_time = seconds(grid(1)), seconds(grid(2))
     of_grid = f"{5 * len(SEEDS)} networks, times one after another"
     found[f"{of_grid}, two at a time"] = one_by_one / two_at_a_time
