@@ -30,6 +30,11 @@
 # :::
 
 # %%
+import os
+
+# This chapter measures time: MKL may go its quickest way, not the one that all processors have.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+
 from link.notebook import source
 
 import time

@@ -567,8 +567,8 @@ print(settled.repeat("S-LOSS", BASELINE, "segment/type"), "(simulated)")
 # - On llp-sim, which is simulated, S-LOSS does change what it is meant to change: on test videos
 #   the similarities follow the true overlaps better, by the intervals printed above.
 # - On llp-sim this did not turn into better scores. In the book's short training S-LOSS costs
-#   points in every score of the list, and the heavier, weighted form costs more than the plain one
-#   in all of them but that of what is heard and seen at once, where that is not shown. Where
+#   points in every score of the list. The mean of the heavier, weighted form is below the plain
+#   one's in all of them, by an interval that in some holds zero. Where
 #   training has settled, most of that is made up for, and not all: S-LOSS still costs points in
 #   every score of the list. The plain squared error shows a cost in what is seen and in type only;
 #   the variant that keeps its weight has the lowest mean in every score. On [other draws of the

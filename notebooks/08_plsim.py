@@ -609,8 +609,8 @@ for modality, matrix in shifts.items():
 #   it on any method whose inputs come from somewhere else.
 # - The leak has a size that can be measured. On llp-sim (simulated) it is small. Feeding targets
 #   to honest networks is told from zero in the settled runs; over the levels of teachers, with the
-#   two best only. Three seeds and few epochs are too little: from one processor to another these
-#   networks round otherwise, and an interval that touches zero may hold it or not. A small leak is
+#   two best only. Three seeds and few epochs are too little: there other rounding alone decides
+#   whether an interval that touches zero holds it. A small leak is
 #   still a leak: methods are published for differences of a similar size
 #   ([published results](../book/published_results.md)).
 # - A switch is not a control. Turning PLSIM off removes its layers along with its words; only the

@@ -670,8 +670,9 @@ draw_example("wrong extent")
 #   against the truth and against the teachers' targets are not told apart.
 # - **Sounds are hard where training videos are few**, on llp-sim (simulated), in one seed's
 #   network. For pictures, and for the teacher's weakness in either, the correlations point the
-#   same way and are not told from none; over so few classes only a strong relation would be. Most
-#   intervals overlap, so there is no ranking of classes to be had.
+#   same way; with four looked at, which asks each for a $p$ below 0.0125, these are not told from
+#   none. Over so few classes only a strong relation would be. Most intervals overlap, so there is
+#   no ranking of classes to be had.
 # - **Extent is most of the mistakes in sounds, presence in pictures.** On llp-sim (simulated)
 #   wrong extents are the most frequent single mistake in sounds, and nearly so in pictures. With
 #   the other's extents they are most of the mistakes in sounds and in sum; in pictures, missed,

@@ -25,6 +25,11 @@
 # are shown as shares and ratios, and differ from run to run.
 
 # %%
+import os
+
+# This chapter measures time: MKL may go its quickest way, not the one that all processors have.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+
 from link.notebook import chapter_dataset, chapter_network, source
 
 from dataclasses import replace
