@@ -8,7 +8,7 @@ them (`repeat`), which has to fall where the stored results predict it (`predict
     python notebooks/experiments.py [ablation draws misalignment noise teachers precision]
 """
 
-# First, so that results come out again elsewhere: it holds torch to one instruction set.
+# First, so that results come out again elsewhere: it holds torch to what all processors have.
 from link.notebook import chapter_network, chapter_training
 
 import argparse
