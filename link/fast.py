@@ -4,7 +4,7 @@ For networks of VALOR++'s size. Against the plain epoch, which stays the one to 
 
 - self-attention and cross-modal attention attend side by side, in one product for both;
 - on a CPU, dropout's masks come from a generator that is several times faster than torch's;
-- the optimiser is a fused one, and losses are added up on the device, so nothing waits for them;
+- losses are added up on the device, so nothing waits for them;
 - on a GPU the data lie on it, and a step is recorded, for each size of batch once, and replayed
   (`link.capture`);
 - on request, products are in bfloat16, with weights and losses in float32.

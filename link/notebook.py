@@ -4,8 +4,8 @@ Import this before torch. Training multiplies rounding errors, and processors ro
 that a chapter's stored outputs come out again on another machine, this holds the numerical
 libraries to one thread and to instructions that x86 processors of every maker have. MKL promises
 equal results across makers on its branch ``COMPATIBLE`` only, on which a training of the book's
-size takes about half as long again. Its square roots, which the optimiser of the plain mode takes,
-differ even so: there the last digit of a score may.
+size takes about half as long again. Its square roots of arrays differ even so, on an emulated AMD
+processor: training takes none of them (`link.training.adamw`, `link.stack.clip_each`).
 """
 
 import inspect

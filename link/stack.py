@@ -314,6 +314,7 @@ def clip_each(parameters: Sequence[Tensor], norm: float) -> None:
     gradients = [each.grad for each in parameters if each.grad is not None]
     joined = torch.cat([each.view(len(each), -1) for each in gradients], dim=1)
     # Not torch's norm, which on a CPU adds millions of squares up one by one, and less exactly.
-    norms = joined.square().sum(dim=1).sqrt()
+    # And no root of it, which MKL rounds otherwise on other processors.
+    norms = joined.square().sum(dim=1).rsqrt().reciprocal()
     scale = (norm / (norms + 1e-6)).clamp(max=1.0)
     torch._foreach_mul_(gradients, [scale.view(-1, *[1] * (each.ndim - 1)) for each in gradients])

@@ -258,8 +258,8 @@ def adamw(
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
-        # Not False: that would rule out torch's other quick way on a GPU as well.
-        fused=True if config.mode != "plain" else None,
+        # The others take roots by MKL, which rounds them otherwise on other processors.
+        fused=True,
     )
 
 

@@ -568,11 +568,11 @@ print(settled.repeat("S-LOSS", BASELINE, "segment/type"), "(simulated)")
 #   the similarities follow the true overlaps better, by the intervals printed above.
 # - On llp-sim this did not turn into better scores. In the book's short training S-LOSS costs
 #   points in every score of the list. The mean of the heavier, weighted form is below the plain
-#   one's in all of them, by an interval that in some holds zero. Where
-#   training has settled, most of that is made up for, and not all: S-LOSS still costs points in
-#   every score of the list. The plain squared error shows a cost in what is seen and in type only;
-#   the variant that keeps its weight has the lowest mean in every score. On [other draws of the
-#   videos](10_ablations.ipynb) S-LOSS alone costs points in what is heard and in type; in the
+#   one's in all of them; in some, other rounding alone decides whether the interval holds zero.
+#   Where training has settled, most of that is made up for, and not all: S-LOSS still costs points
+#   in every score of the list. The plain squared error shows a cost in what is seen and in type
+#   only; the variant that keeps its weight has the lowest mean in every score. On [other draws of
+#   the videos](10_ablations.ipynb) S-LOSS alone costs points in what is heard and in type; in the
 #   other two the interval holds zero. Over seeds, the network with it hears fewer events that are
 #   only seen.
 # - A guess at the cause of the cost in short training, which nobody has measured here: S-LOSS

@@ -618,8 +618,8 @@ for modality, matrix in shifts.items():
 #   whatever the layers do.
 # - Is it the words? On llp-sim (simulated) that is not shown. The line "PLSIM minus wordless" of
 #   the verdict holds zero, and few words do most for their own class. The network does read them:
-#   with another video's it is worse, by less than a point. A network trained without any is not
-#   told from it in this score.
+#   fed others, it decides otherwise in places. With another video's it is worse by less than a
+#   point, if at all. A network trained without any is not told from it in this score.
 # - A head start is not a gain. On llp-sim (simulated) PLSIM leads after few epochs, in audio above
 #   all; where training has settled, that lead is gone and it costs points in what is seen and in
 #   type, by the intervals above. No better or worse teacher turns this into a gain there. In these

@@ -382,8 +382,9 @@ for rule in RULES:
 #   and is high on AVE, because most events last from the first second to the last.
 # - Where sound and picture agree, S-LOSS asks for similarity within the event and says nothing
 #   about time that the labels do not say.
-# - On ave-sim (simulated), after few epochs, PLSIM raises LLP's score, and S-LOSS alone lowers
-#   both scores. The rest is not told from no module. The differences may be ones of speed.
+# - On ave-sim (simulated), after few epochs, S-LOSS alone lowers both scores. The rest is not told
+#   from no module; PLSIM's gain in LLP's score comes nearest. The differences may be ones of
+#   speed.
 # - Alignment makes new things possible that have nothing to do with LINK: joining the teachers,
 #   and joining the two probabilities. Neither is shown to help.
 # - Three seeds show only large differences, and all this is simulated.

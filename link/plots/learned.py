@@ -62,7 +62,10 @@ def attention_beside_events(
         axes.set_title(name)
         axes.set_xlabel(f"{looked_at}, time (s)")
     row[0, 0].set_ylabel(f"{looks}, time (s)")
-    result.colorbar(image, ax=row[0]).ax.set_xlabel("weight")
+    bar = result.colorbar(image, ax=row[0]).ax
+    bar.set_xlabel("weight")
+    # White in the middle takes colours down to where no weight can be.
+    bar.set_ylim(bottom=max(0, image.norm.vmin))
     result.suptitle(title, fontsize=11)
     return result
 
