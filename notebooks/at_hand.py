@@ -23,6 +23,8 @@ from link.weights import cache_only
 WIDTH, HEIGHT, FPS, RATE = 320, 180, 25, 48_000
 #: When the ball of the drawn video can be seen, and when its tone can be heard, in seconds.
 SEEN, HEARD = (2, 7), (4, 9)
+#: Without its macroblock tree, by which x264 does not write the same twice.
+X264 = {"mbtree": "0"}
 
 
 def chapter_encoders() -> tuple[ClipEncoder, ClapEncoder]:
@@ -72,10 +74,12 @@ def draw_video(
     """
     with av.open(path, "w") as container:
         # A file's header lists its tracks, so all of them come before the first frame.
-        video = container.add_stream("libx264", rate=FPS) if picture else None
+        video = container.add_stream("libx264", rate=FPS, options=X264) if picture else None
         audio = container.add_stream("aac", rate=RATE, layout="mono") if sound else None
         if video:
             video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            # What more of them write depends on how many there are.
+            video.codec_context.thread_count = 1
             for index in range(seconds * FPS):
                 frame = av.VideoFrame.from_ndarray(_picture(index / FPS % 10), format="rgb24")
                 container.mux(video.encode(frame))

@@ -1,5 +1,6 @@
 """What chapters about videos work with: a drawn video, and encoders that nobody downloads."""
 
+import os
 from importlib.util import find_spec
 
 import at_hand
@@ -34,6 +35,17 @@ def test_a_drawn_video_has_the_length_and_the_tracks_asked_for(tmp_path):
     assert (silent.has_video, silent.has_audio, silent.segments) == (True, False, 12)
     blind = probe(at_hand.draw_video(tmp_path / "blind.mp4", seconds=2, picture=False))
     assert (blind.has_video, blind.has_audio, blind.segments) == (False, True, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
+def test_a_video_is_drawn_alike_on_any_number_of_cores(drawn, tmp_path):
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        again = at_hand.draw_video(tmp_path / "again.mp4")
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert again.read_bytes() == drawn.read_bytes()
 
 
 def test_link_video_names_one_s_own(drawn, tmp_path, monkeypatch, capsys):
