@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator["Browser"]:
-    """A headless browser; the test is skipped where none is installed."""
+    """A headless browser, one for all tests: Playwright runs once a process.
+
+    The test is skipped where none is installed.
+    """
     api = pytest.importorskip("playwright.sync_api")
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:

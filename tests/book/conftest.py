@@ -1,24 +1,21 @@
-"""The built pages, and a browser to open them in.
+"""The built pages, opened in a browser.
 
 `make test` builds the book first. What needs a browser, or a built book, skips where there is
 none.
 """
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "_build" / "strict" / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 CHAPTERS = [page["file"] for part in TOC["parts"] for page in part["chapters"]]
-BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 
 @pytest.fixture(scope="session")
@@ -29,21 +26,10 @@ def built() -> Path:
     return BUILT
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture(scope="session", params=[TOC["root"], *CHAPTERS, "search", "genindex"])
-def visit(request, browser, built) -> Iterator[SimpleNamespace]:
+def visit(request, chromium, built) -> Iterator[SimpleNamespace]:
     """One page, open, with what the browser complained about. Tests set its width and theme."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
     complaints, foreign = [], []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -77,8 +77,8 @@ def address(built) -> Iterator[str]:
         ("cosine schedule", "notebooks/09_training.html"),
     ],
 )
-def test_a_reader_finds_what_is_searched_for(browser, address, words, page):
-    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_a_reader_finds_what_is_searched_for(chromium, address, words, page):
+    tab = chromium.new_page(viewport={"width": 1280, "height": 900})
     tab.goto(f"{address}/index.html")
     tab.locator("button.search-button-field:visible, button.search-button:visible").first.click()
     tab.keyboard.type(words)
