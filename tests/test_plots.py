@@ -273,7 +273,7 @@ def spans(collection, axis):
 
 
 def test_attention_beside_events_has_each_side_s_events_at_its_edge():
-    faint, sharp, bar = plots.attention_beside_events(ATTENTION, "heard", "seen").axes
+    faint, sharp, scale = plots.attention_beside_events(ATTENTION, "heard", "seen").axes
     for axes, weights in ((faint, ATTENTION["faint"][0]), (sharp, ATTENTION["sharp"][0])):
         (image,) = axes.images
         assert np.array_equal(image.get_array(), weights)
@@ -284,7 +284,7 @@ def test_attention_beside_events_has_each_side_s_events_at_its_edge():
         assert [spans(bar, 1) for bar in left] == [[(0, 3)]] and spans(left[0], 0)[0][1] < 0
         assert matplotlib.colors.to_hex(below.get_facecolor()[0]).upper() == plots.SEEN
         assert matplotlib.colors.to_hex(left[0].get_facecolor()[0]).upper() == plots.HEARD
-    assert bar.get_ylim() == pytest.approx((0, 0.5))
+    assert scale.get_ylim() == pytest.approx((0, 0.5))
 
 
 def test_planes_are_scaled_and_groups_keep_their_colour():
